@@ -1,0 +1,64 @@
+"""From answers to a verdict, and from verdicts to the exit code."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from harness.errors import ExitCode
+from harness.judge.model import Control, Documented, Observed, ScenarioResult, Summary
+from harness.words import Answer, Verdict
+
+
+def judge(
+    documented: Documented | None, observed: Observed, controls: Sequence[Control]
+) -> tuple[Verdict, str]:
+    """Compare one scenario's answers; return the verdict and the reason in one line.
+
+    A failed control makes the scenario ``invalid`` whatever was observed: a lab that is not what
+    its definition says proves nothing, neither a "Yes" nor a "No".
+    """
+    for control in controls:
+        if not control.passed:
+            return Verdict.INVALID, (
+                f"control {control.name} failed at {control.node}: {control.detail} "
+                f"(observed {observed.answer})"
+            )
+    reason = explain(observed)
+    if documented is None or documented.answer is Answer.DEPENDS:
+        return Verdict.UNDOCUMENTED, reason
+    if documented.answer == observed.answer:
+        return Verdict.AGREES, reason
+    return (
+        Verdict.DIFFERS,
+        f"documented {documented.answer}, observed {observed.answer}: {reason}",
+    )
+
+
+def explain(observed: Observed) -> str:
+    """Say in one line what the packets did."""
+    if observed.winner is not None:
+        winner = observed.winner
+        return f"the {winner.dialler} connected to {winner.address}:{winner.port}"
+    if not observed.attempts:
+        return "nobody had an address to dial"
+    ends = (
+        f"{attempt.dialler} to {attempt.address}:{attempt.port} {attempt.how}"
+        for attempt in observed.attempts
+    )
+    return "; ".join(ends)
+
+
+def summarize(scenarios: Iterable[ScenarioResult]) -> Summary:
+    """Count the verdicts."""
+    counts = Counter(scenario.verdict.value for scenario in scenarios)
+    return Summary(**counts)
+
+
+def exit_code(summary: Summary) -> ExitCode:
+    """Turn the verdicts into the command's exit code: a difference outranks a missing proof."""
+    if summary.differs:
+        return ExitCode.DIFFERS
+    if summary.invalid or summary.error:
+        return ExitCode.UNPROVEN
+    return ExitCode.AGREES

@@ -7,22 +7,22 @@ renamed or removed without raising :data:`SCHEMA`.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness.words import Answer, End, Method, Role, Verdict
 
-SCHEMA = 1
+SCHEMA: Final = 1
 
 Port = Annotated[int, Field(ge=0, le=65535)]
-Seconds = Annotated[float, Field(ge=0)]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Record(BaseModel):
-    """A frozen record that refuses fields it does not know."""
+    """A frozen record; fields that a later harness added are passed over."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Documented(Record):
@@ -135,7 +135,7 @@ class Results(Record):
     """The whole of ``results.json``."""
 
     # The contract calls the version number of the layout "schema".
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
     layout: Annotated[Literal[1], Field(alias="schema")] = SCHEMA
     run: Run

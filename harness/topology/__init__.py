@@ -1,1 +1,1 @@
-"""topology."""
+"""Topologies as data: devices, sites, and the plan of nodes and links that they make."""

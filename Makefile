@@ -1,0 +1,53 @@
+# Everything a clone can do. `make` runs the article's scenarios; `make help` lists the rest.
+
+PYTHON ?= python3
+RUNTIME ?= namespaces
+OUT ?= results
+ARGS ?=
+
+export RUNTIME OUT
+.NOTPARALLEL:
+.DEFAULT_GOAL := kb
+.PHONY: kb test check bench doctor setup setup-tests clean help
+
+# -I and -S keep the caller's own modules and settings out, and the set-up quick.
+BOOTSTRAP = $(PYTHON) -IS harness/bootstrap.py
+# No shell stays in between, so Ctrl-C reaches the program alone and its exit status is make's.
+HARNESS = exec .venv/bin/ra-harness
+
+kb: setup ## Run the article's scenarios (RUNTIME=namespaces, OUT=results)
+	@$(HARNESS) run --runtime "$$RUNTIME" --out "$$OUT" $(ARGS)
+
+test: setup-tests ## Pass the tests (ARGS="-k nat" picks some)
+	@exec .venv/bin/pytest tests/unit tests/lab $(ARGS)
+
+check: setup-tests ## Check format, lint, types and the import layers
+	@.venv/bin/ruff format --check .
+	@.venv/bin/ruff check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+
+bench: setup-tests ## Measure how long scenarios take
+	@exec .venv/bin/python -m tests.bench $(ARGS)
+
+doctor: setup ## Say what this machine can run, and what it lacks
+	@$(HARNESS) doctor $(ARGS)
+
+setup: ## Install what is missing: Debian packages, .venv, the project
+	@$(BOOTSTRAP)
+
+setup-tests:
+	@$(BOOTSTRAP) --tests
+
+clean: ## Remove results, caches and .venv
+	@test -f harness/bootstrap.py
+	@rm -rf results dist .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	@find . -name .git -prune -o -name __pycache__ -prune -exec rm -rf {} +
+
+help: ## List what make can do
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo 'Variables: RUNTIME, OUT, ARGS (more arguments for the command), PYTHON (3.11 or newer).'
+	@echo 'make itself ends with 0 or 2 and names the status of the command it ran. For the exact'
+	@echo 'one, call .venv/bin/ra-harness: 0 all as documented, 1 something differs, 2 wrong use,'
+	@echo '3 something proved nothing, 130 interrupted.'

@@ -1,0 +1,188 @@
+"""What novice and expert can do: invite, carry an invitation, dial, and end it.
+
+The two programs differ in who they are; by Windows Messenger both make a ticket and both dial.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any
+
+from harness.nodes import post
+from harness.nodes.chat import Line
+from harness.nodes.dialler import Dialler
+from harness.nodes.gateway import Mapping, MappingError, PortMapper, discover
+from harness.nodes.host import default_gateway, own_address
+from harness.nodes.listener import Listener
+from harness.nodes.program import Command, Console, Facts, Refusal
+from harness.protocol import incident
+from harness.protocol.incident import Candidate, Incident, IncidentError
+
+RDP_PORT = 3389
+
+# Any address outside the LAN: it only says which interface the host would send from.
+_FAR_AWAY = IPv4Address("192.0.2.1")
+
+
+class Endpoint:
+    """One person's computer. Its disk is the working folder."""
+
+    def __init__(self, console: Console, name: str) -> None:
+        """Call the person ``name``: ``novice`` or ``expert``."""
+        self._console = console
+        self._name = name
+        self._listener: Listener | None = None
+        self._mapper: PortMapper | None = None
+        self._mapping: Mapping | None = None
+        self._dialler: Dialler | None = None
+        self._line: Line | None = None
+        self._opened: Incident | None = None
+
+    def commands(self) -> dict[str, Command]:
+        """Return what the harness may ask for."""
+        every: tuple[Callable[..., Any], ...] = (
+            self.invite,
+            self.close,
+            self.submit,
+            self.fetch,
+            self.sign_in,
+            self.send,
+            self.receive,
+            self.open,
+            self.dial,
+            self.abandon,
+        )
+        return {command.__name__: command for command in every}
+
+    async def invite(
+        self,
+        path: str,
+        password: str,
+        minutes: int,
+        listen_port: int,
+        ticket_port: int | None,
+        believe_refusal: bool,
+    ) -> Facts:
+        """Make an invitation: listen, have the port mapped, write the ticket to ``path``.
+
+        ``listen_port`` 0 takes a free port above 1024. ``ticket_port`` is what the ticket (and the
+        mapping) say instead of the port that is listened on, where a test wants them to differ.
+        """
+        self._listener = Listener(self._console, listen_port)
+        await self._listener.open()
+        port = self._listener.port if ticket_port is None else ticket_port
+        own = Candidate(str(own_address(_FAR_AWAY)), port)
+        candidates = [own]
+        mapping = await self._map(port, minutes * 60, believe_refusal)
+        if mapping is not None:
+            candidates.append(Candidate(str(mapping.external), mapping.port))
+        invitation = incident.compose(
+            username=self._name, candidates=candidates, now=time.time(), minutes=minutes
+        )
+        self._listener.admit(incident.invitation_key(invitation, password))
+        Path(path).write_bytes(incident.write(invitation))
+        self._console.tell("invited", addresses=[str(each) for each in candidates])
+        return {"addresses": [str(each) for each in candidates]}
+
+    async def close(self) -> None:
+        """End the invitation: stop to listen and have the mapping removed."""
+        if self._listener is not None:
+            await self._listener.close()
+        if self._mapper is not None and self._mapping is not None:
+            try:
+                await self._mapper.unmap(self._mapping)
+            except MappingError as error:
+                raise Refusal(f"the mapping could not be removed: {error}") from error
+            self._console.tell("unmapped", port=self._mapping.port)
+            self._mapping = None
+        if self._line is not None:
+            self._line.close()
+
+    async def submit(self, path: str, server: str, sender: str, recipient: str) -> None:
+        """Send the invitation on this disk by e-mail."""
+        invitation = Path(path).read_bytes()
+        await asyncio.to_thread(post.submit, server, sender, recipient, invitation)
+        self._console.tell("submitted", server=server, recipient=recipient)
+
+    async def fetch(self, path: str, server: str, user: str, password: str) -> None:
+        """Fetch an invitation from the mailbox to this disk."""
+        invitation = await asyncio.to_thread(post.fetch, server, user, password)
+        Path(path).write_bytes(invitation)
+        self._console.tell("fetched", server=server, size=len(invitation))
+
+    async def sign_in(self, server: str) -> None:
+        """Sign in to the Messenger relay."""
+        self._line = await Line.sign_in(server, self._name)
+        self._console.tell("signed in", server=server)
+
+    async def send(self, path: str, recipient: str) -> None:
+        """Send the ticket on this disk through the relay."""
+        await self._signed_in().send(recipient, Path(path).read_bytes())
+
+    async def receive(self, path: str) -> None:
+        """Put the ticket that comes through the relay on this disk."""
+        Path(path).write_bytes(await self._signed_in().receive())
+        self._console.tell("received")
+
+    async def open(self, path: str) -> Facts:
+        """Open an invitation on this disk; it must be well-formed, in force, and name addresses."""
+        try:
+            opened = incident.parse(incident.read(Path(path)))
+            incident.check_usable(opened, time.time())
+        except IncidentError as error:
+            raise Refusal(str(error)) from error
+        self._opened = opened
+        addresses = [str(each) for each in opened.candidates]
+        self._console.tell("opened", inviter=opened.username, addresses=addresses)
+        return {"addresses": addresses}
+
+    async def dial(self, password: str, patience: float) -> Facts:
+        """Dial every address of the opened invitation; return every attempt."""
+        if self._opened is None:
+            raise Refusal("there is no opened invitation to dial")
+        key = incident.invitation_key(self._opened, password)
+        self._dialler = Dialler(self._console, key, patience)
+        attempts = await self._dialler.dial(self._opened.candidates)
+        return {"attempts": [asdict(attempt) for attempt in attempts]}
+
+    async def abandon(self, local_port: int) -> None:
+        """Stop to wait for one attempt, whose SYN the harness has seen end."""
+        if self._dialler is not None:
+            self._dialler.abandon(local_port)
+
+    async def _map(self, port: int, lifetime: int, believe_refusal: bool) -> Mapping | None:
+        gateway = default_gateway()
+        if gateway is None:
+            return None
+        self._mapper = await discover(gateway, believe_refusal)
+        if self._mapper is None:
+            self._console.tell("no mapping protocol", gateway=str(gateway))
+            return None
+        try:
+            self._mapping = await self._mapper.map(port, lifetime)
+        except MappingError as error:
+            self._console.tell("not mapped", gateway=str(gateway), why=str(error))
+            return None
+        self._console.tell(
+            "mapped",
+            gateway=str(gateway),
+            protocol=self._mapping.protocol,
+            external=str(self._mapping.external),
+            port=self._mapping.port,
+        )
+        return self._mapping
+
+    def _signed_in(self) -> Line:
+        if self._line is None:
+            raise Refusal("not signed in to the relay")
+        return self._line
+
+
+async def main(console: Console, name: str) -> None:
+    """Obey the harness until it closes the stream."""
+    await console.serve(Endpoint(console, name).commands())

@@ -8,7 +8,7 @@ packet before they end it. Together they name the packet, the node and the rule 
 from __future__ import annotations
 
 from harness.topology.model import Nat, Unsolicited
-from harness.topology.plan import NodePlan
+from harness.topology.plan import Kind, NodePlan
 
 LOG_GROUP = 3389
 """The NFLOG group that every rule logs to, in its own namespace."""
@@ -35,12 +35,25 @@ table inet watch {{
     }}
 }}
 """
+# The kernel answers what it has no route for by itself, but not more often than once a second to
+# one host, whatever the sysctls of a namespace say. A rule answers every time.
+_NO_ROUTE = "reject with icmp type net-unreachable"
+_CORE = f"""
+table inet core {{
+    chain prerouting {{
+        type filter hook prerouting priority filter; policy accept;
+        fib daddr type != unicast accept
+        fib daddr oif missing log group {LOG_GROUP} prefix "{ENDED}no route" {_NO_ROUTE}
+    }}
+}}
+"""
 
 
 def ruleset(node: NodePlan) -> str:
     """Return every rule of a node."""
-    device = node.device
-    return _WATCH if device is None else _WATCH + _device(device.nat, node)
+    if node.device is not None:
+        return _WATCH + _device(node.device.nat, node)
+    return _WATCH + _CORE if node.kind is Kind.INTERNET else _WATCH
 
 
 def _device(nat: Nat, node: NodePlan) -> str:

@@ -12,35 +12,17 @@ import errno
 import socket
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from harness.nodes import session
 from harness.nodes.program import Console
 from harness.protocol.incident import Candidate
+from harness.protocol.replies import Dialled
 from harness.words import End
 
 _ENDS = {
     errno.ECONNREFUSED: End.REFUSED,
     errno.ETIMEDOUT: End.TIMEOUT,
 }
-
-
-@dataclass(frozen=True)
-class Dialled:
-    """One attempt: ``started`` and ``seconds`` are CLOCK_MONOTONIC and a length, in seconds.
-
-    ``session`` names the proven connection as its listener does; ``proven`` is when it was.
-    """
-
-    address: str
-    port: int
-    local_port: int
-    started: float
-    seconds: float
-    end: End
-    detail: str
-    session: str | None = None
-    proven: float | None = None
 
 
 class Abandoned(Exception):

@@ -121,7 +121,8 @@ class Letter:
 
     def eomReceived(self) -> defer.Deferred[None]:  # noqa: N802
         """Deliver; the sender is told that the mail is taken after this."""
-        mail = b"\r\n".join(self._lines) + b"\r\n"
+        # Twisted's POP3 reads a mail as a file with bare newlines, and puts CRLF on the wire.
+        mail = b"\n".join(self._lines) + b"\n"
         self._post.boxes[self._user].put(mail)
         self._post.console.tell("mail", recipient=self._user.decode(), size=len(mail))
         return defer.succeed(None)

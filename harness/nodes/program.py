@@ -11,6 +11,7 @@ import asyncio
 import json
 import sys
 import time
+import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, BinaryIO
 
@@ -51,6 +52,9 @@ class Console:
             facts = await commands[name](**command)
         except Refusal as refusal:
             self._write({"id": number, "error": str(refusal)})
+        except Exception as error:  # noqa: BLE001 - a defect of ours must be answered, not hang
+            traceback.print_exc()
+            self._write({"id": number, "error": f"{type(error).__name__}: {error}"})
         else:
             self._write({"id": number, **(facts or {})})
 

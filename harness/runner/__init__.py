@@ -1,1 +1,1 @@
-"""runner."""
+"""Schedules scenarios, keeps their progress, and writes what came of them."""

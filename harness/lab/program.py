@@ -1,0 +1,117 @@
+"""A node program as the lab sees it: ask, and be told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from harness.errors import ScenarioError
+
+Facts = dict[str, Any]
+Told = Callable[[str, Facts], None]
+
+LINE_LIMIT = 1 << 20
+
+
+class NodeProgram:
+    """One program running in a node, spoken to in JSON lines (see :mod:`harness.nodes.program`)."""
+
+    def __init__(self, node: str, pid: int, streams: socket.socket, log: Path, told: Told) -> None:
+        """Take over a started program; ``told`` is called with the node and each event."""
+        self.node = node
+        self.pid = pid
+        self._streams = streams
+        self._log = log
+        self._told = told
+        self._writer: asyncio.StreamWriter | None = None
+        self._asked = 0
+        self._replies: dict[int, asyncio.Future[Facts]] = {}
+        self._events: list[Facts] = []
+        self._news = asyncio.Condition()
+        self._reading: asyncio.Task[None] | None = None
+        self._ended = False
+
+    async def connect(self) -> None:
+        """Begin to listen to the program."""
+        reader, self._writer = await asyncio.open_connection(sock=self._streams, limit=LINE_LIMIT)
+        self._reading = asyncio.create_task(self._read(reader))
+
+    async def ask(self, do: str, deadline: float, **facts: object) -> Facts:
+        """Give a command and wait for its reply.
+
+        Raises:
+            ScenarioError: the program refused, ended, or did not reply within ``deadline`` seconds.
+        """
+        reply: asyncio.Future[Facts] = asyncio.get_running_loop().create_future()
+        self._replies[self.post(do, **facts)] = reply
+        try:
+            async with asyncio.timeout(deadline):
+                answer = await reply
+        except TimeoutError as error:
+            raise ScenarioError(f"{self.node} did not {do} within {deadline:g} s") from error
+        if "error" in answer:
+            raise ScenarioError(f"{self.node} could not {do}: {answer['error']}")
+        return answer
+
+    def post(self, do: str, **facts: object) -> int:
+        """Give a command whose reply nobody waits for; return its number."""
+        self._asked += 1
+        self.write({"id": self._asked, "do": do, **facts})
+        return self._asked
+
+    async def expect(self, event: str, deadline: float, **facts: object) -> Facts | None:
+        """Wait for an event with these facts, past or to come; None at the deadline."""
+
+        def found() -> Facts | None:
+            for each in self._events:
+                if each["event"] == event and facts.items() <= each.items():
+                    return each
+            return None
+
+        try:
+            async with asyncio.timeout(deadline), self._news:
+                await self._news.wait_for(lambda: found() is not None or self._ended)
+        except TimeoutError:
+            return None
+        return found()
+
+    def write(self, message: Facts) -> None:
+        """Send one line to the program."""
+        if self._writer is None:
+            raise RuntimeError(f"{self.node}: connect() comes before write()")
+        self._writer.write(json.dumps(message).encode() + b"\n")
+
+    def kill(self) -> None:
+        """End the program and wait for it."""
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        while line := await reader.readline():
+            message: Facts = json.loads(line)
+            if "id" in message:
+                reply = self._replies.pop(message.pop("id"), None)
+                if reply is not None and not reply.done():
+                    reply.set_result(message)
+            else:
+                self._told(self.node, message)
+                self._events.append(message)
+                async with self._news:
+                    self._news.notify_all()
+        await self._has_ended()
+
+    async def _has_ended(self) -> None:
+        self._ended = True
+        said = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        why = ScenarioError(f"{self.node}'s program ended: {said[-1] if said else 'no word'}")
+        for reply in self._replies.values():
+            if not reply.done():
+                reply.set_exception(why)
+        async with self._news:
+            self._news.notify_all()

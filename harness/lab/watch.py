@@ -1,0 +1,53 @@
+"""Collects what every node's kernel logs about packets, and knows at once when a SYN has ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from harness.judge.journey import Event, Sighting
+from harness.lab.ruleset import ENDED, LOG_GROUP, SENT
+from harness.protocol.packet import parse
+from harness.runtime.netns import NetNs
+from harness.runtime.nflog import LogSocket
+
+
+class Watch:
+    """One NFLOG socket for each node; the sightings in the order in which they were read."""
+
+    def __init__(self, namespaces: Mapping[str, NetNs]) -> None:
+        """Begin to collect."""
+        self.sightings: list[Sighting] = []
+        self._sockets = {
+            node: LogSocket(namespace, LOG_GROUP) for node, namespace in namespaces.items()
+        }
+        self._on_sighting: Callable[[Sighting], None] = lambda _: None
+
+    def follow(self, on_sighting: Callable[[Sighting], None]) -> None:
+        """Read in the running loop from now on, and call back for each sighting."""
+        self._on_sighting = on_sighting
+        loop = asyncio.get_running_loop()
+        for node, sock in self._sockets.items():
+            loop.add_reader(sock.fileno(), self._read, node, sock)
+
+    def drain(self) -> None:
+        """Read what is there now, without waiting for the loop."""
+        for node, sock in self._sockets.items():
+            self._read(node, sock)
+
+    def close(self) -> None:
+        """Stop to collect."""
+        for sock in self._sockets.values():
+            sock.close()
+
+    def _read(self, node: str, sock: LogSocket) -> None:
+        for logged in sock.read():
+            packet = parse(logged.packet)
+            if packet is None:
+                continue
+            if logged.prefix == SENT:
+                sighting = Sighting(node, Event.SENT, "", packet)
+            else:
+                sighting = Sighting(node, Event.ENDED, logged.prefix.removeprefix(ENDED), packet)
+            self.sightings.append(sighting)
+            self._on_sighting(sighting)

@@ -67,9 +67,10 @@ def serve(
 ) -> None:
     """Run every job, ``workers`` at a time, each for ``deadline`` seconds at most.
 
-    Sends ``{"job": name, "ended": status, "t": CLOCK_MONOTONIC, "cpu": seconds}`` for each, where
-    status is its exit status, negative for the signal that ended it. ``meanwhile`` is called once
-    when the first jobs are under way.
+    Sends ``{"job": name, "began": t}`` and ``{"job": name, "ended": status, "t": t, "cpu": s}`` for
+    each, where t is CLOCK_MONOTONIC, s CPU seconds with those of its children, and status its exit
+    status, negative for the signal that ended it. ``meanwhile`` is called once when the first jobs
+    are under way.
     """
     # What is there now stays: the collector need not touch, and so copy, the shared pages.
     gc.collect()
@@ -80,6 +81,7 @@ def serve(
     while queue or running:
         while queue and len(running) < workers:
             job = queue.popleft()
+            send({"job": job.name, "began": time.monotonic()})
             running[_fork(job, sock)] = _Running(job, time.monotonic() + deadline)
         meanwhile()
         meanwhile = _nothing

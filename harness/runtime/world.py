@@ -9,6 +9,7 @@ it dies: the kernel removes every process, interface, rule and mount. No interfa
 from __future__ import annotations
 
 import errno
+import json
 import os
 import signal
 import socket
@@ -20,7 +21,7 @@ from pathlib import Path
 
 from harness.errors import MachineError
 from harness.runtime import syscalls
-from harness.runtime.pool import channel, send_on
+from harness.runtime.pool import MAX_MESSAGE, channel, send_on
 from harness.runtime.syscalls import die_with_parent, mount, unshare
 
 SCRATCH = Path("/run")
@@ -34,17 +35,26 @@ _NAMESPACES = (
     | syscalls.CLONE_NEWUTS
 )
 
+_READY = "ready"
+
 # Daemons fall back to these when no system log listens; in the world nobody reads them.
 _SILENCED = ("/dev/console", "/dev/log")
 
 
+Probe = Callable[[], None]
+Body = Callable[[socket.socket], None]
+
+
 @contextmanager
-def sealed(body: Callable[[socket.socket], None]) -> Iterator[socket.socket]:
+def sealed(probe: Probe, body: Body) -> Iterator[socket.socket]:
     """Run ``body`` as the first process of a sealed world; yield the channel it sends on.
 
-    The first message is ``{"world": "ready"}``, or ``{"world": reason}`` where it could not be
-    made. At the end of the ``with`` block the world is killed if it has not ended by itself, and
-    every process of it is gone when the block is left.
+    ``probe`` runs before it, in the world, and raises MachineError where the machine lacks
+    something. At the end of the ``with`` block the world is killed if it has not ended by itself,
+    and every process of it is gone when the block is left.
+
+    Raises:
+        MachineError: the world could not be made, or the probe found something missing.
     """
     ours, theirs = channel()
     sys.stdout.flush()
@@ -52,9 +62,13 @@ def sealed(body: Callable[[socket.socket], None]) -> Iterator[socket.socket]:
     pid = os.fork()
     if pid == 0:
         ours.close()
-        _outer(body, theirs)
+        _outer(probe, body, theirs)
     theirs.close()
     try:
+        first = ours.recv(MAX_MESSAGE)
+        said = json.loads(first)["world"] if first else "the sealed world ended without a word"
+        if said != _READY:
+            raise MachineError(said)
         yield ours
     finally:
         ours.close()
@@ -74,7 +88,7 @@ def check_folder(folder: Path) -> None:
         )
 
 
-def _outer(body: Callable[[socket.socket], None], sock: socket.socket) -> None:
+def _outer(probe: Probe, body: Body, sock: socket.socket) -> None:
     """Make the namespaces, and wait for the first process in them; never returns."""
     status = 1
     try:
@@ -90,7 +104,7 @@ def _outer(body: Callable[[socket.socket], None], sock: socket.socket) -> None:
         if os.getppid() == parent:
             pid = os.fork()
             if pid == 0:
-                _first_process(body, sock)
+                _first_process(probe, body, sock)
             sock.close()
             # waitpid returns when the kernel has ended every process of the pid namespace.
             signal.signal(signal.SIGTERM, lambda *_: os.kill(pid, signal.SIGKILL))
@@ -102,20 +116,31 @@ def _outer(body: Callable[[socket.socket], None], sock: socket.socket) -> None:
         os._exit(status)
 
 
-def _first_process(body: Callable[[socket.socket], None], sock: socket.socket) -> None:
+def _first_process(probe: Probe, body: Body, sock: socket.socket) -> None:
+    """Be the world's first process; never returns."""
     status = 1
     try:
         die_with_parent()
-        _mount_all()
-        send_on(sock)({"world": "ready"})
+        _prepare(probe, sock)
         body(sock)
         status = 0
-    except OSError as error:
-        send_on(sock)({"world": _explain(error)})
     except BaseException:  # noqa: BLE001 - nothing of the parent's code may run in the child
-        send_on(sock)({"world": traceback.format_exc()})
+        traceback.print_exc()
     finally:
+        sys.stderr.flush()
         os._exit(status)
+
+
+def _prepare(probe: Probe, sock: socket.socket) -> None:
+    said = _READY
+    try:
+        _mount_all()
+        probe()
+    except MachineError as error:
+        said = str(error)
+    except OSError as error:
+        said = _explain(error)
+    send_on(sock)({"world": said})
 
 
 def _map_to_root(uid: int, gid: int) -> None:

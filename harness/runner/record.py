@@ -1,0 +1,126 @@
+"""What came of one scenario, gathered from its messages and judged when it has ended."""
+
+from __future__ import annotations
+
+import json
+import signal
+
+from harness.judge.model import Control, Documented, Observed, ScenarioResult, Timing
+from harness.judge.verdict import judge
+from harness.kb import claim_for
+from harness.runner.results_folder import ResultsFolder
+from harness.runner.scenario import Scenario
+from harness.runtime.pool import Message
+from harness.words import Verdict
+
+TRANSCRIPT = "transcript.jsonl"
+
+
+class Record:
+    """Gathers the messages of one scenario (see :func:`harness.runner.scenario.perform`)."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        """Begin with nothing."""
+        self.scenario = scenario
+        self._events: list[Message] = []
+        self._files: dict[str, str] = {}
+        self._outcome: Message | None = None
+        self._traceback: str | None = None
+
+    def take(self, message: Message) -> None:
+        """Keep what a message says."""
+        if "event" in message:
+            self._events.append(message)
+        elif "file" in message:
+            self._files[message["file"]] = message["text"]
+        elif "outcome" in message:
+            self._outcome = message["outcome"]
+        elif "failed" in message:
+            self._traceback = message["failed"]
+
+    def result(self, folder: ResultsFolder, ended: Message | None) -> ScenarioResult:
+        """Judge the scenario and write its bundle.
+
+        ``ended`` is the pool's last message about it; None where the world ended before.
+
+        Raises:
+            RunError: the bundle cannot be written.
+        """
+        scenario = self.scenario
+        claim = claim_for(scenario.method, scenario.novice, scenario.expert)
+        documented = (
+            Documented(answer=claim.answer, claim=claim.id, source=claim.source)
+            if claim is not None
+            else None
+        )
+        observed, controls, error = self._seen(ended)
+        if observed is None:
+            verdict, why = Verdict.ERROR, error
+        else:
+            verdict, why = judge(documented, observed, controls)
+        timing = self._timing(ended)
+        return ScenarioResult(
+            id=scenario.id,
+            method=scenario.method,
+            novice=scenario.novice,
+            expert=scenario.expert,
+            documented=documented,
+            predicted=None,
+            observed=observed,
+            controls=controls,
+            verdict=verdict,
+            why=why,
+            seconds=_total(timing),
+            timing=timing,
+            bundle=self._write_bundle(folder),
+        )
+
+    def _seen(self, ended: Message | None) -> tuple[Observed | None, tuple[Control, ...], str]:
+        if self._outcome is None:
+            return None, (), self._explain_end(ended)
+        controls = tuple(Control.model_validate(each) for each in self._outcome["controls"])
+        if self._outcome["observed"] is None:
+            return None, controls, _with_failed(self._outcome["error"], controls)
+        return Observed.model_validate(self._outcome["observed"]), controls, ""
+
+    def _explain_end(self, ended: Message | None) -> str:
+        last = self._events[-1] if self._events else None
+        after = f"; the last that was heard: {last['node']} {last['event']}" if last else ""
+        if ended is None:
+            return f"the sealed world ended before it did{after}"
+        if self._traceback is not None:
+            return f"the harness failed: {self._traceback.strip().splitlines()[-1]}{after}"
+        if ended["ended"] == -signal.SIGKILL:
+            return f"it was killed at its deadline{after}"
+        return f"its process ended with status {ended['ended']}{after}"
+
+    def _timing(self, ended: Message | None) -> Timing | None:
+        if self._outcome is None or ended is None:
+            return None
+        began, ready, over = (self._outcome[key] for key in ("began", "ready", "over"))
+        return Timing(
+            bring_up=round(ready - began, 6),
+            scenario=round(over - ready, 6),
+            tear_down=round(ended["t"] - over, 6),
+            cpu=round(ended["cpu"], 6),
+        )
+
+    def _write_bundle(self, folder: ResultsFolder) -> str:
+        bundle = folder.bundle(self.scenario.id)
+        lines = [json.dumps(event) + "\n" for event in self._events]
+        files = {TRANSCRIPT: "".join(lines), **self._files}
+        if self._traceback is not None:
+            files["traceback.txt"] = self._traceback
+        for name, text in files.items():
+            folder.write(f"{bundle}/{name}", text)
+        return bundle
+
+
+def _with_failed(error: str, controls: tuple[Control, ...]) -> str:
+    """Add to an error the failed control that is likely behind it."""
+    failed = [control for control in controls if not control.passed]
+    return f"{error} ({failed[0].node}: {failed[0].detail})" if failed else error
+
+
+def _total(timing: Timing | None) -> float:
+    return 0.0 if timing is None else round(timing.bring_up + timing.scenario, 6)

@@ -1,0 +1,95 @@
+"""The results folder: what a run may write there, and what it removes of an earlier run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from harness.errors import OutputError, RunError
+from harness.judge.model import Results
+from harness.report.junit import write_junit
+from harness.report.results_file import write_results
+
+RESULTS = "results.json"
+JUNIT = "junit.xml"
+BUNDLES = "scenarios"
+
+# In the bundles' folder; a folder without it is somebody else's and is not touched.
+_MARK = ".ra-harness"
+_PROBE = ".ra-harness-probe"
+# The tables' own results and bundles take about 0.3 MB.
+_PROBE_BYTES = 1 << 20
+
+
+class ResultsFolder:
+    """A folder that is known to be writable, without anything of an earlier run."""
+
+    def __init__(self, path: Path) -> None:
+        """Make the folder ready.
+
+        Raises:
+            OutputError: it cannot be written, has no room, or holds somebody else's files where
+                ours would go.
+        """
+        self.path = path
+        try:
+            self._prepare()
+        except OSError as error:
+            where = error.filename or path
+            raise OutputError(
+                f"the results folder {path} cannot be written: {where}: {error.strerror}; "
+                "choose another with --out (make: OUT=)"
+            ) from error
+
+    def bundle(self, scenario_id: str) -> str:
+        """Return the path of a scenario's bundle, relative to the folder."""
+        return f"{BUNDLES}/{scenario_id}"
+
+    def write_results(self, results: Results) -> None:
+        """Write what the run came to, for the harness and for CI.
+
+        Raises:
+            RunError: it cannot be written, though the folder could when the run began.
+        """
+        try:
+            write_results(results, self.path / RESULTS)
+            write_junit(results, self.path / JUNIT)
+        except OutputError as error:
+            raise RunError(f"the run is over, but {error}") from error
+
+    def write(self, name: str, text: str) -> None:
+        """Write one file of a bundle, its path relative to the folder.
+
+        Raises:
+            RunError: it cannot be written, though it could when the run began.
+        """
+        path = self.path / name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise RunError(f"{path} could not be written: {error.strerror}") from error
+
+    def _prepare(self) -> None:
+        self.path.mkdir(parents=True, exist_ok=True)
+        bundles = self.path / BUNDLES
+        if bundles.exists():
+            if not (bundles / _MARK).exists():
+                raise OutputError(
+                    f"{bundles} is not from an earlier run; choose another folder with --out "
+                    "(make: OUT=)"
+                )
+            shutil.rmtree(bundles)
+        for name in (RESULTS, JUNIT):
+            (self.path / name).unlink(missing_ok=True)
+        probe = self.path / _PROBE
+        try:
+            with probe.open("wb") as file:
+                file.write(bytes(_PROBE_BYTES))
+                file.flush()
+                os.fsync(file.fileno())
+        finally:
+            probe.unlink(missing_ok=True)
+        bundles.mkdir()
+        (bundles / _MARK).touch()

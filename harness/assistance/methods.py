@@ -42,7 +42,7 @@ async def assist(
     if method is Method.MESSENGER:
         calls = await _by_messenger(novice, expert, services, terms)
     else:
-        await novice.invite(terms)
+        await novice.invite(services, terms)
         if method is Method.EMAIL:
             await novice.submit(services)
             await expert.fetch(services)
@@ -72,7 +72,7 @@ async def _by_messenger(
 
 
 async def _send_ticket(sender: Person, to: Person, services: Services, terms: Terms) -> None:
-    await asyncio.gather(sender.sign_in(services), sender.invite(terms))
+    await asyncio.gather(sender.sign_in(services), sender.invite(services, terms))
     await sender.send(to.role)
 
 

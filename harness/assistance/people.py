@@ -74,7 +74,7 @@ class Terms:
 
 @dataclass(frozen=True)
 class Services:
-    """Where the mail server and the relay are, and the expert's account at the first."""
+    """Where mail server, relay and reflector are, and the expert's account at the first."""
 
     address: IPv4Address
     mailbox: str
@@ -89,7 +89,7 @@ class Person:
     computer: Computer
     disk: Disk
 
-    async def invite(self, terms: Terms) -> None:
+    async def invite(self, services: Services, terms: Terms) -> None:
         """Make an invitation: listen, map, write the ticket."""
         if self.role is Role.EXPERT:
             listen_port, ticket_port = terms.expert_port, None
@@ -104,6 +104,7 @@ class Person:
             minutes=terms.minutes,
             listen_port=listen_port,
             ticket_port=ticket_port,
+            reflector=str(services.address),
             believe_refusal=terms.believe_refusal,
         )
 

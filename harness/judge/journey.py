@@ -96,7 +96,7 @@ def ending(sightings: Sequence[Sighting], sequence: int) -> Ending:
         if isinstance(packet, Segment) and packet.answers(sequence):
             if packet.flags & Flags.SYN:
                 return Ending(sighting.node, f"answered by {sighting.node}")
-            return Ending(sighting.node, f"RST from {sighting.node}: nothing listens there")
+            return Ending(sighting.node, f"RST from {sighting.node} (nothing listens there)")
         if isinstance(packet, Unreachable) and packet.sequence == sequence:
             because = f" ({rule.rule})" if rule is not None else ""
             return Ending(sighting.node, f"ICMP {packet.reason} from {sighting.node}{because}")
@@ -113,6 +113,10 @@ def attempt(role: Role, dialled: Dialled, sightings: Sequence[Sighting]) -> Atte
     else:
         reached = ending(sightings, sequence)
     how = reached.how
+    if reached.node == role.value and dialled.end is End.REFUSED:
+        how = f"{how}; that address is the {role}'s own"
+    if reached.node == role.value and dialled.end is End.UNREACHABLE:
+        how = f"{how}; no host of its LAN has that address"
     if dialled.end in (End.CONNECTED, End.WRONG_PEER):
         how = f"{how}; {dialled.detail}"
     return Attempt(

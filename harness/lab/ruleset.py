@@ -75,7 +75,8 @@ table inet {TABLE} {{
         iifname "lan" oifname "wan" accept
         jump {FORWARD_CHAIN}
         iifname "wan" ct status dnat accept
-        {unasked}
+        iifname "wan" {unasked}
+        {_end("not from lan to wan", nat.unsolicited)}
     }}
     chain prerouting {{
         type nat hook prerouting priority dstnat; policy accept;

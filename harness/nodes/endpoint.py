@@ -20,6 +20,7 @@ from harness.nodes.gateway import Mapping, MappingError, PortMapper, discover
 from harness.nodes.host import default_gateway, own_address
 from harness.nodes.listener import Listener
 from harness.nodes.program import Command, Console, Facts, Refusal
+from harness.nodes.reflector import ask as reflect
 from harness.protocol import incident
 from harness.protocol.incident import Candidate, Incident, IncidentError
 
@@ -66,9 +67,14 @@ class Endpoint:
         minutes: int,
         listen_port: int,
         ticket_port: int | None,
+        reflector: str,
         believe_refusal: bool,
     ) -> Facts:
         """Make an invitation: listen, have the port mapped, write the ticket to ``path``.
+
+        The ticket names this host's own address and the mapping's external one. Where nothing was
+        mapped it names the address that the reflector sees this host by: then a "No" is not for
+        want of the right address, it is the gateway's.
 
         ``listen_port`` 0 takes a free port above 1024. ``ticket_port`` is what the ticket (and the
         mapping) say instead of the port that is listened on, where a test wants them to differ.
@@ -81,6 +87,8 @@ class Endpoint:
         mapping = await self._map(port, minutes * 60, believe_refusal)
         if mapping is not None:
             candidates.append(Candidate(str(mapping.external), mapping.port))
+        elif (reflexive := await reflect(reflector)) is not None:
+            candidates.append(Candidate(str(reflexive), port))
         invitation = incident.compose(
             username=self._name, candidates=candidates, now=time.time(), minutes=minutes
         )

@@ -29,7 +29,7 @@ SCENARIO_DEADLINE = 30.0
 """Seconds after which a scenario is killed; one takes about 0.15, and 5 where nobody answers."""
 
 # Programs that every scenario needs, and those that can be imported while the first ones run.
-_FIRST_PROGRAMS = ("novice", "expert", "relay", "stranger")
+_FIRST_PROGRAMS = ("novice", "expert", "reflector", "relay", "stranger")
 _LATER_PROGRAMS = ("mail",)
 
 

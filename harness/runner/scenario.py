@@ -15,13 +15,19 @@ from harness.errors import ScenarioError
 from harness.judge.journey import Event, Sighting, attempt, origin
 from harness.judge.model import Control, Observed, Winner
 from harness.lab.lab import Lab
-from harness.lab.program import NodeProgram
 from harness.runtime.pool import Send
 from harness.topology.model import Topology, chain_name
 from harness.topology.plan import SERVICES, plan
 from harness.words import Answer, Method, Role
 
 READY_DEADLINE = 10.0
+
+# A service that a method does not need is not there to help it.
+_SERVICES = {
+    Method.FILE: ("reflector",),
+    Method.EMAIL: ("reflector", "mail"),
+    Method.MESSENGER: ("reflector", "relay"),
+}
 TRACE_CONTROL = "every attempt's end was seen"
 
 
@@ -106,10 +112,7 @@ class _Play:
         self._scenario = scenario
         self._lab = lab
         self._people = {role: lab.start(role.value, role.value) for role in Role}
-        self._service: NodeProgram | None = None
-        if scenario.method is not Method.FILE:
-            name = "mail" if scenario.method is Method.EMAIL else "relay"
-            self._service = lab.start(SERVICES, name)
+        self._services = {name: lab.start(SERVICES, name) for name in _SERVICES[scenario.method]}
         self._strangers = [
             (lab.start(node.name, "stranger"), node.stranger)
             for node in lab.plan.nodes
@@ -122,8 +125,13 @@ class _Play:
         for program in self._people.values():
             await program.connect()
         services = Services(lab.plan.services, Role.EXPERT.value, secrets.token_urlsafe(9))
-        if self._service is not None:
-            await self._await_service(self._service, services)
+        for name, service in self._services.items():
+            await service.connect()
+            if name == "mail":
+                service.write({services.mailbox: services.mailbox_password})
+        for name, service in self._services.items():
+            if await service.expect("ready", READY_DEADLINE) is None:
+                raise ScenarioError(f"the {name} did not start within {READY_DEADLINE:g} s")
         for stranger, port in self._strangers:
             await stranger.connect()
             await stranger.ask("listen", READY_DEADLINE, port=port)
@@ -137,13 +145,6 @@ class _Play:
         observed = _observe(calls, lab.watch.sightings)
         lab.controls += _trace_controls(observed)
         return observed
-
-    async def _await_service(self, service: NodeProgram, services: Services) -> None:
-        await service.connect()
-        if self._scenario.method is Method.EMAIL:
-            service.write({services.mailbox: services.mailbox_password})
-        if await service.expect("ready", READY_DEADLINE) is None:
-            raise ScenarioError(f"{SERVICES} did not start within {READY_DEADLINE:g} s")
 
     def _abandon(self, sighting: Sighting) -> None:
         """Tell a dialler that a rule has ended its SYN, so that it need not wait for patience."""

@@ -19,6 +19,8 @@ from harness.runtime.stack import Link, Stack
 # How long a veth may take to report that it is up; it takes microseconds on an idle machine.
 LINK_DEADLINE = 5.0
 
+_SYSCTL_ROOT = Path("/proc/sys/net")
+
 # IPv4 settings that a new namespace copies from the host it was made on: a lab must not depend on
 # them. Docker, for one, leaves ip_forward at 1.
 _SYSCTLS = {
@@ -32,6 +34,11 @@ _SYSCTLS = {
     # would turn the second such answer into a time-out.
     "ipv4/icmp_ratelimit": "0",
 }
+
+
+# Where br_netfilter is loaded, frames that a bridge passes on would go through the rules of IP
+# forwarding too. It is there only then.
+_BRIDGE_SYSCTL = "bridge/bridge-nf-call-iptables"
 
 
 def wire(
@@ -63,8 +70,11 @@ def wire(
 
 def _set_sysctls(stack: Stack) -> None:
     settings = {**_SYSCTLS, "ipv4/ip_forward": "1" if stack.forwards else "0"}
+    bridges = any(interface.ports for interface in stack.interfaces)
+    if bridges and (_SYSCTL_ROOT / _BRIDGE_SYSCTL).exists():
+        settings[_BRIDGE_SYSCTL] = "0"
     for key, value in settings.items():
-        Path("/proc/sys/net", key).write_text(value, encoding="ascii")
+        (_SYSCTL_ROOT / key).write_text(value, encoding="ascii")
 
 
 def _configure(netlink: IPRoute, stack: Stack) -> None:

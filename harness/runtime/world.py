@@ -71,9 +71,10 @@ def sealed(probe: Probe, body: Body) -> Iterator[socket.socket]:
             raise MachineError(said)
         yield ours
     finally:
-        ours.close()
         os.kill(pid, signal.SIGTERM)
         os.waitpid(pid, 0)
+        # Not before: in the world, a channel without a reader would be an error to report.
+        ours.close()
 
 
 def check_folder(folder: Path) -> None:

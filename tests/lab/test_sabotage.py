@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
-from runs import ARTICLE_IDS, own_topologies, replace_in, run
+from runs import ARTICLE_IDS, fake_daemon, own_topologies, replace_in, run
 
 from harness.words import Answer, End, Verdict
 
@@ -29,21 +28,12 @@ BEHIND_PLAIN_NAT = {
 }
 
 
-def _daemon(folder: Path, script: str) -> dict[str, str]:
-    """Put a program in the daemon's place; return the environment that finds it first."""
-    program = folder / "bin" / "miniupnpd"
-    program.parent.mkdir()
-    program.write_text(f"#!/bin/sh\n{script}\n", encoding="ascii")
-    program.chmod(0o755)
-    return {"PATH": f"{program.parent}:{os.environ['PATH']}"}
-
-
 def test_a_mapping_daemon_that_never_starts_is_seen_in_exactly_its_devices_cells(
     tmp_path: Path,
 ) -> None:
     """They are invalid, for the lab is not what it says, and what was observed falls to "No"
     exactly where the connection needs the mapping."""
-    broken = run(tmp_path / "out", environment=_daemon(tmp_path, "echo no such device; exit 7"))
+    broken = run(tmp_path / "out", environment=fake_daemon(tmp_path, "echo no such device; exit 7"))
     with_daemon = {each for each in ARTICLE_IDS if any(device in each for device in MAPPING)}
     assert broken.verdicts(Verdict.INVALID) == with_daemon
     assert broken.verdicts(Verdict.AGREES) == ARTICLE_IDS - with_daemon
@@ -59,7 +49,7 @@ def test_a_mapping_daemon_that_hangs_is_seen_as_well(tmp_path: Path) -> None:
     broken = run(
         tmp_path / "out",
         *("--novice", "xp-ics", "--method", "file"),
-        environment=_daemon(tmp_path, "exec sleep 1000"),
+        environment=fake_daemon(tmp_path, "exec sleep 1000"),
     )
     assert broken.verdicts(Verdict.INVALID) == {"file/xp-ics+direct"}
     assert "it runs" in broken.scenario("file/xp-ics+direct").why

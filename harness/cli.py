@@ -117,6 +117,15 @@ def run(
     sys.exit(exit_code(results.summary))
 
 
+@cli.command()
+def doctor() -> None:
+    """Say whether this machine can run the scenarios, and what it lacks."""
+    from harness.runner.run import check_machine  # noqa: PLC0415
+
+    check_machine()
+    click.echo("namespaces: ready")
+
+
 def _scenarios(
     library: Library,
     methods: Sequence[Method],

@@ -21,6 +21,7 @@ from harness.runner.results_folder import ResultsFolder
 from harness.runner.scenario import Scenario, perform
 from harness.runtime import pool
 from harness.runtime.world import SCRATCH, check_folder, sealed
+from harness.topology.load import Library, default_folder
 from harness.words import Method
 
 RUNTIME = "namespaces"
@@ -79,6 +80,18 @@ def run(
         scenarios=ordered,
         summary=summarize(ordered),
     )
+
+
+def check_machine() -> None:
+    """Try for real what the namespaces runtime needs.
+
+    Raises:
+        MachineError: this machine lacks something; the text names the remedy.
+    """
+    library = Library(default_folder())
+    machine.check_programs([library.from_chains((name,), ()) for name in library.devices])
+    with sealed(machine.probe, lambda _: None):
+        pass
 
 
 def _serve(scenarios: Sequence[Scenario], jobs: int, sock: socket.socket) -> None:

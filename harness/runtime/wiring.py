@@ -6,7 +6,8 @@ kernel's RTNL lock.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from pyroute2 import IPRoute
@@ -14,10 +15,13 @@ from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 
 from harness.errors import ScenarioError
 from harness.runtime.netns import NetNs
-from harness.runtime.stack import Link, Stack
+from harness.runtime.stack import Link, Plug, Stack
 
 # How long a veth may take to report that it is up; it takes microseconds on an idle machine.
 LINK_DEADLINE = 5.0
+
+# The kernel's index of lo in every new namespace.
+_LOOPBACK = 1
 
 _SYSCTL_ROOT = Path("/proc/sys/net")
 
@@ -35,37 +39,61 @@ _SYSCTLS = {
     "ipv4/icmp_ratelimit": "0",
 }
 
-
 # Where br_netfilter is loaded, frames that a bridge passes on would go through the rules of IP
 # forwarding too. It is there only then.
 _BRIDGE_SYSCTL = "bridge/bridge-nf-call-iptables"
 
 
 def wire(
-    stacks: Mapping[str, Stack], links: Iterable[Link], namespaces: Mapping[str, NetNs]
+    stacks: Mapping[str, Stack], links: Sequence[Link], namespaces: Mapping[str, NetNs]
 ) -> None:
     """Make every link, address and route; return when all links carry packets.
+
+    Each link starts at a node that comes before its other end's: so a node's interfaces are all
+    there when its turn comes.
 
     Raises:
         ScenarioError: a link did not come up before :data:`LINK_DEADLINE` seconds.
     """
-    for name, stack in stacks.items():
-        with namespaces[name].entered():
-            _set_sysctls(stack)
-    starts: dict[str, list[Link]] = {}
-    for link in links:
-        starts.setdefault(link.a.node, []).append(link)
-    for name, own in starts.items():
-        with namespaces[name].entered(), IPRoute() as netlink:
-            for link in own:
-                far = {"ifname": link.b.interface, "net_ns_fd": namespaces[link.b.node].fd}
-                netlink.link("add", ifname=link.a.interface, kind="veth", peer=far)
-    for name, stack in stacks.items():
-        with namespaces[name].entered(), IPRoute() as netlink:
-            _configure(netlink, stack)
-    for name, stack in stacks.items():
-        with namespaces[name].entered(), IPRoute() as netlink:
-            _await_links(netlink, name, stack)
+    numbers = _numbers(stacks, links)
+    with ExitStack() as sockets:
+        netlinks = {}
+        for name, stack in stacks.items():
+            with namespaces[name].entered():
+                # Before any link is made: an interface copies its settings when it is.
+                _set_sysctls(stack)
+                netlinks[name] = sockets.enter_context(IPRoute())
+        for name, stack in stacks.items():
+            for link in links:
+                if link.a.node == name:
+                    _add_veth(netlinks[name], link, numbers, namespaces[link.b.node])
+            _configure(netlinks[name], name, stack, numbers)
+        for plug, number in numbers.items():
+            if not _await_up(netlinks[plug.node], number):
+                where = f"{plug.node}/{plug.interface}"
+                raise ScenarioError(f"{where} did not come up within {LINK_DEADLINE:g} s")
+
+
+def _numbers(stacks: Mapping[str, Stack], links: Sequence[Link]) -> dict[Plug, int]:
+    """Choose every interface's index, so that the kernel need not be asked for it."""
+    plugs = [plug for link in links for plug in (link.a, link.b)]
+    plugs += [
+        Plug(name, interface.name)
+        for name, stack in stacks.items()
+        for interface in stack.interfaces
+        if interface.ports
+    ]
+    taken = dict.fromkeys(stacks, _LOOPBACK)
+    numbers = {}
+    for plug in plugs:
+        taken[plug.node] += 1
+        numbers[plug] = taken[plug.node]
+    return numbers
+
+
+def _add_veth(netlink: IPRoute, link: Link, numbers: Mapping[Plug, int], far: NetNs) -> None:
+    peer = {"ifname": link.b.interface, "index": numbers[link.b], "net_ns_fd": far.fd}
+    netlink.link("add", ifname=link.a.interface, index=numbers[link.a], kind="veth", peer=peer)
 
 
 def _set_sysctls(stack: Stack) -> None:
@@ -77,37 +105,24 @@ def _set_sysctls(stack: Stack) -> None:
         (_SYSCTL_ROOT / key).write_text(value, encoding="ascii")
 
 
-def _configure(netlink: IPRoute, stack: Stack) -> None:
-    index = _indices(netlink)
-    netlink.link("set", index=index["lo"], state="up")
+def _configure(netlink: IPRoute, name: str, stack: Stack, numbers: Mapping[Plug, int]) -> None:
+    netlink.link("set", index=_LOOPBACK, state="up")
     for interface in stack.interfaces:
+        number = numbers[Plug(name, interface.name)]
         if interface.ports:
-            netlink.link("add", ifname=interface.name, kind="bridge")
-            index = _indices(netlink)
-            for port in interface.ports:
-                netlink.link("set", index=index[port], master=index[interface.name])
-                netlink.link("set", index=index[port], state="up")
+            netlink.link("add", ifname=interface.name, index=number, kind="bridge")
+        for port in interface.ports:
+            port_number = numbers[Plug(name, port)]
+            netlink.link("set", index=port_number, master=number, state="up")
         netlink.addr(
             "add",
-            index=index[interface.name],
+            index=number,
             address=str(interface.address.ip),
             prefixlen=interface.address.network.prefixlen,
         )
-        netlink.link("set", index=index[interface.name], state="up")
+        netlink.link("set", index=number, state="up")
     if stack.gateway is not None:
         netlink.route("add", dst="default", gateway=str(stack.gateway))
-
-
-def _indices(netlink: IPRoute) -> dict[str, int]:
-    return {link.get_attr("IFLA_IFNAME"): link["index"] for link in netlink.get_links()}
-
-
-def _await_links(netlink: IPRoute, name: str, stack: Stack) -> None:
-    """Wait until each interface carries packets: a veth opened before its twin drops at first."""
-    for interface in stack.interfaces:
-        for link in (*interface.ports, interface.name):
-            if not _await_up(netlink, link):
-                raise ScenarioError(f"{name}/{link} did not come up within {LINK_DEADLINE:g} s")
 
 
 @retry(
@@ -116,8 +131,9 @@ def _await_links(netlink: IPRoute, name: str, stack: Stack) -> None:
     wait=wait_fixed(0.001),
     retry_error_callback=lambda _: False,
 )
-def _await_up(netlink: IPRoute, link: str) -> bool:
+def _await_up(netlink: IPRoute, number: int) -> bool:
+    """Wait until an interface carries packets: a veth opened before its twin drops at first."""
     # Asking for one link makes the kernel settle its state first; a dump of all does not, and
     # would show the state of up to a second ago.
-    (answer,) = netlink.link("get", ifname=link)
+    (answer,) = netlink.link("get", index=number)
     return bool(answer.get_attr("IFLA_OPERSTATE") == "UP")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness import __version__
-from harness.errors import ExitCode, HarnessError
+from harness.errors import ExitCode, HarnessError, RunError
 from harness.words import Method
 
 if TYPE_CHECKING:
@@ -96,12 +96,16 @@ def run(
     from harness.report.tables import render  # noqa: PLC0415
     from harness.runner.results_folder import RESULTS, ResultsFolder  # noqa: PLC0415
     from harness.runner.run import run as run_all  # noqa: PLC0415
+    from harness.runtime.world import check_folder  # noqa: PLC0415
     from harness.topology.load import Library, default_folder  # noqa: PLC0415
 
     del runtime  # there is one so far, and click has checked the name
     library = Library(topologies or default_folder())
     chosen = [Method(method) for method in methods] or list(Method)
     scenarios = _scenarios(library, chosen, novice, expert, topology_file)
+    if out == Path():
+        raise click.UsageError("--out (make: OUT=) names no folder")
+    check_folder(out)
     folder = ResultsFolder(out)
     results = run_all(scenarios, folder, jobs, choose(Console(stderr=True)))
     folder.write_results(results)
@@ -111,9 +115,25 @@ def run(
         for device in scenario.topology.devices
         if device.note
     }
-    console = Console()
-    render(results, console, list(notes.values()))
-    console.print(f"results: {folder.path / RESULTS}", highlight=False, markup=False)
+
+    class Output(Console):
+        """A console that does not answer a closed pipe with an exit code of its own."""
+
+        def on_broken_pipe(self) -> None:
+            raise  # noqa: PLE0704 - rich calls this where it handles the BrokenPipeError
+
+    console = Output()
+    try:
+        render(results, console, list(notes.values()))
+        console.print(f"results: {folder.path / RESULTS}", highlight=False, markup=False)
+        sys.stdout.flush()
+    except OSError as error:
+        # What is still buffered would fail again when the interpreter closes the stream.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise RunError(
+            f"the run is over and {folder.path / RESULTS} is written, but standard output "
+            f"could not be: {error.strerror}"
+        ) from error
     sys.exit(exit_code(results.summary))
 
 
@@ -161,6 +181,9 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         _say("interrupted; nothing of the run is left, and no results were written")
         code = ExitCode.INTERRUPTED
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        code = ExitCode.USAGE
     except click.ClickException as error:
         _say(error.format_message())
         code = ExitCode.USAGE

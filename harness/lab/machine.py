@@ -29,7 +29,9 @@ table inet probe {{
     chain input {{
         type filter hook input priority filter; policy accept;
         iifname "probe" ct state established accept
-        fib daddr oif missing accept
+        fib daddr type unicast fib daddr oif missing accept
+        iifname "probe" tcp dport 1 reject with icmpx port-unreachable
+        iifname "probe" tcp dport 2 reject with icmp type net-unreachable
         iifname "probe" log group {LOG_GROUP} prefix "probe" drop
     }}
 }}
@@ -61,7 +63,7 @@ def probe(ruleset: str = PROBE) -> None:
         except nftables.RulesetError as error:
             raise MachineError(
                 f"this kernel cannot do nftables NAT ({error}): use one with nf_tables, "
-                "nft_chain_nat, nft_masq, nft_log and nft_fib_inet"
+                "nft_chain_nat, nft_masq, nft_log, nft_reject_inet and nft_fib_inet"
             ) from error
         try:
             with IPRoute() as netlink:

@@ -74,12 +74,14 @@ class ResultsFolder:
     def _prepare(self) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
         bundles = self.path / BUNDLES
-        if bundles.exists():
-            if not (bundles / _MARK).exists():
-                raise OutputError(
-                    f"{bundles} is not from an earlier run; choose another folder with --out "
-                    "(make: OUT=)"
-                )
+        earlier = [self.path / name for name in (BUNDLES, RESULTS, JUNIT)]
+        found = [path for path in earlier if path.exists()]
+        if found and not (bundles / _MARK).exists():
+            raise OutputError(
+                f"{found[0]} is not from an earlier run; choose another folder with --out "
+                "(make: OUT=)"
+            )
+        if found:
             shutil.rmtree(bundles)
         for name in (RESULTS, JUNIT):
             (self.path / name).unlink(missing_ok=True)

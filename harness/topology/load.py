@@ -25,6 +25,17 @@ from harness.topology.model import (
     check_host,
 )
 
+# The schema library's own words where a TOML file's author would not know them.
+_REASONS = {
+    "extra_forbidden": "there is no such key",
+    "missing": "this key is missing",
+    "model_type": "a table is due here",
+    "dict_type": "a table is due here",
+    "tuple_type": "an array is due here",
+    "string_type": "a string is due here",
+    "string_pattern_mismatch": "a name is lower-case letters, digits and '-', a letter first",
+}
+
 Model = TypeVar("Model", bound=BaseModel)
 
 # In a checkout the folder stands beside the package; in a wheel it is inside.
@@ -71,12 +82,18 @@ class Library:
         """Make a topology of two chains of device names; the empty chain is a direct host."""
         name = f"{chain_name(novice)}+{chain_name(expert)}"
         try:
-            content = TopologyFile(novice=SiteFile(chain=novice), expert=SiteFile(chain=expert))
+            content = TopologyFile.model_validate(
+                {"novice": {"chain": novice}, "expert": {"chain": expert}}
+            )
         except ValidationError as error:
             raise DefinitionError(f"topology {name}: {_first_reason(error)}") from error
         return self._topology(content, f"topology {name}")
 
     def _topology(self, content: TopologyFile, where: str) -> Topology:
+        if content.expert.listens is not None:
+            raise DefinitionError(
+                f"{where}: expert.listens: only the novice's ticket says where it listens: 3389"
+            )
         return Topology(
             title=content.title,
             novice=self._site(content.novice, self.internet.novice, f"{where}: novice"),
@@ -95,13 +112,14 @@ class Library:
             raise DefinitionError(f"{where}: {error}") from error
         return Site(chain=chain, address=address, listens=site.listens, neighbours=site.neighbours)
 
-    def _device(self, entry: str | ChainLink, where: str) -> Device:
-        name = entry if isinstance(entry, str) else entry.device
-        device = self.devices.get(name)
+    def _device(self, link: ChainLink, where: str) -> Device:
+        device = self.devices.get(link.device)
         if device is None:
             known = ", ".join(self.devices)
-            raise DefinitionError(f"{where}: there is no device {name!r}; there are: {known}")
-        return device if isinstance(entry, str) else device.model_copy(update={"lan": entry.lan})
+            raise DefinitionError(
+                f"{where}: there is no device {link.device!r}; there are: {known}"
+            )
+        return device if link.lan is None else device.model_copy(update={"lan": link.lan})
 
     def _check_subnets(self, chain: tuple[Device, ...], where: str) -> None:
         lans = [(f"the LAN of {device.name}", device.lan.network) for device in chain]
@@ -141,6 +159,9 @@ def _read(model: type[Model], path: Path, extra: Mapping[str, str] | None = None
         raise DefinitionError(f"{path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DefinitionError(f"{path}: {error}") from error
+    for key in extra or {}:
+        if key in content:
+            raise DefinitionError(f"{path}: {key}: there is no such key")
     try:
         return model.model_validate({**content, **(extra or {})})
     except ValidationError as error:
@@ -151,6 +172,7 @@ def _first_reason(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in first["loc"])
     reason = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
-        reason = "there is no such key"
+    for kind, words in _REASONS.items():
+        if first["type"].startswith(kind):
+            reason = words
     return f"{key}: {reason}" if key else reason

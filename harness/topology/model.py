@@ -12,9 +12,12 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Port = Annotated[int, Field(ge=1, le=65535)]
+Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
 # A name becomes part of a node's name, which is shown next to an interface as NODE/IFACE.
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
+
+
+_THIS_NETWORK = IPv4Network("0.0.0.0/8")
 
 
 class Definition(BaseModel):
@@ -31,6 +34,7 @@ class Subnet(Definition):
 
     @model_validator(mode="after")
     def _host_is_in_the_subnet(self) -> Subnet:
+        check_router(self.address, "address")
         check_host(self.host, self.address, "host")
         return self
 
@@ -48,6 +52,11 @@ class IspLink(Definition):
 
     @model_validator(mode="after")
     def _site_is_in_the_subnet(self) -> IspLink:
+        check_router(self.router, "router")
+        if not self.router.ip.is_global:
+            raise ValueError(
+                f"router {self.router.ip} is reserved: a UPnP daemon refuses to map on such a link"
+            )
         check_host(self.site, self.router, "site")
         return self
 
@@ -85,6 +94,14 @@ class Nat(Definition):
 
     unsolicited: Unsolicited
     forward: tuple[Forward, ...] = ()
+
+    @model_validator(mode="after")
+    def _each_port_is_forwarded_once(self) -> Nat:
+        ports = [forward.port for forward in self.forward]
+        for port in ports:
+            if ports.count(port) > 1:
+                raise ValueError(f"forward: port {port} is forwarded twice")
+        return self
 
 
 class Upnp(Definition):
@@ -127,16 +144,21 @@ class Neighbour(Definition):
 
 
 class ChainLink(Definition):
-    """A device in a chain, with its LAN overridden."""
+    """A device in a chain: its name alone, or with its LAN overridden."""
 
     device: Name
-    lan: Subnet
+    lan: Subnet | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_alone(cls, value: object) -> object:
+        return {"device": value} if isinstance(value, str) else value
 
 
 class SiteFile(Definition):
     """A site as a topology file gives it: devices listed from the host outward."""
 
-    chain: tuple[Name | ChainLink, ...] = ()
+    chain: tuple[ChainLink, ...] = ()
     address: IPv4Address | None = None
     listens: Port | None = None
     neighbours: tuple[Neighbour, ...] = ()
@@ -199,8 +221,19 @@ def check_host(host: IPv4Address, subnet: IPv4Interface, key: str) -> None:
         raise ValueError(f"{key} {host} is outside its subnet {network}")
     if host == subnet.ip:
         raise ValueError(f"{key} {host} is the router's own address")
-    if host in (network.network_address, network.broadcast_address):
-        raise ValueError(f"{key} {host} is not a host address of {network}")
+    _check_host_address(host, network, key)
+
+
+def check_router(router: IPv4Interface, key: str) -> None:
+    """Raise ValueError unless the router's own address can be one of its subnet."""
+    _check_host_address(router.ip, router.network, key)
+
+
+def _check_host_address(address: IPv4Address, network: IPv4Network, key: str) -> None:
+    if address.is_loopback or address.is_multicast or address in _THIS_NETWORK:
+        raise ValueError(f"{key} {address} is no address of a host (RFC 1122 3.2.1.3)")
+    if address in (network.network_address, network.broadcast_address):
+        raise ValueError(f"{key} {address} is not a host address of {network}")
 
 
 def check_disjoint(named: list[tuple[str, IPv4Network]]) -> None:

@@ -14,6 +14,7 @@ from test_article import ORDINARY
 from harness.errors import MachineError
 from harness.lab import machine, miniupnpd
 from harness.runtime.world import sealed
+from harness.words import Verdict
 
 # A namespace of its own, where the caller may mount as it likes and nobody else sees it.
 MOUNTING = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-euc")
@@ -114,6 +115,21 @@ def test_a_results_folder_that_may_not_be_written(tmp_path: Path) -> None:
     line = _refused(run(tmp_path / "out", prefix=ORDINARY))
     assert "Permission denied" in line
     tmp_path.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"), [("> /dev/full", "No space"), ("| true", "Broken pipe")]
+)
+def test_standard_output_that_cannot_be_written(tmp_path: Path, end: str, reason: str) -> None:
+    """The run is over by then and its results are kept; the exit code claims nothing."""
+    script = f'set -o pipefail; "$@" {end}'
+    chain = ("--novice", "nat", "--method", "file")
+    ended = run(tmp_path / "out", *chain, prefix=("bash", "-c", script, "sh"))
+    assert ended.status == 3
+    last = ended.err.splitlines()[-1]
+    assert last.startswith("ra-harness: the run is over")
+    assert reason in last
+    assert ended.verdicts(Verdict.AGREES) == {"file/nat+direct"}
 
 
 def test_doctor_says_that_this_machine_can_run_the_namespaces_runtime() -> None:

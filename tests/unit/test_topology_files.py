@@ -1,0 +1,720 @@
+"""What the loader takes, and what it refuses with file, key and reason in one line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv4Interface
+from pathlib import Path
+
+import pytest
+from definitions import copy_of_project, project, project_topologies
+
+from harness.errors import DefinitionError
+from harness.runner.catalogue import article
+from harness.topology.load import Library
+from harness.topology.model import Device, Topology
+from harness.words import Method
+
+BOX = "devices/box.toml"
+INTERNET = "internet.toml"
+ONE = "one.toml"
+
+DEVICE = """
+title = "A box"
+source = "a test"
+[lan]
+address = "10.1.1.1/24"
+host = "10.1.1.2"
+[nat]
+unsolicited = "drop"
+forward = [{ port = 80, to_port = 8080 }]
+[upnp]
+http_port = 5000
+"""
+NET = """
+[novice]
+router = "21.0.0.1/24"
+site = "21.0.0.2"
+[expert]
+router = "22.0.0.1/24"
+site = "22.0.0.2"
+[services]
+router = "23.0.0.1/24"
+site = "23.0.0.10"
+"""
+BEHIND_BOX = '[novice]\nchain = ["box"]\n'
+
+Changes = tuple[str, str]
+
+
+class Folder:
+    """A topologies folder with one device, ``box``, beside the project's own."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.write(BOX, DEVICE)
+        self.write(INTERNET, NET)
+        self.write(ONE, BEHIND_BOX)
+
+    def write(self, name: str, content: str | bytes) -> None:
+        data = content.encode() if isinstance(content, str) else content
+        (self.path / name).write_bytes(data)
+
+    def change(self, name: str, *changes: Changes) -> None:
+        """Replace text that is in the file."""
+        text = (self.path / name).read_text(encoding="utf-8")
+        for old, new in changes:
+            assert text.count(old) == 1, f"{old!r} is not in {name} once"
+            text = text.replace(old, new)
+        self.write(name, text)
+
+    def device(self, name: str = "box") -> Device:
+        return Library(self.path).devices[name]
+
+    def topology(self, content: str | None = None) -> Topology:
+        """Load ``one.toml``, with this content where one is given."""
+        if content is not None:
+            self.write(ONE, content)
+        return Library(self.path).from_file(self.path / ONE)
+
+    def refusal(self, name: str, load: Callable[[], object] | None = None) -> str:
+        """Return what loading says about a file, after the file's path."""
+        with pytest.raises(DefinitionError) as caught:
+            (load or self.topology)()
+        text = str(caught.value)
+        assert text.startswith(f"{self.path / name}: ")
+        assert len(text.splitlines()) == 1
+        return text.removeprefix(f"{self.path / name}: ")
+
+    def topology_refusal(self, content: str) -> str:
+        """Return what loading says about ``one.toml`` with this content."""
+        return self.refusal(ONE, lambda: self.topology(content))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(copy_of_project(tmp_path))
+
+
+each_file = pytest.mark.parametrize("name", [BOX, INTERNET, ONE])
+
+
+# Files
+
+
+def test_the_folder_that_the_tests_break_is_whole(folder: Folder) -> None:
+    assert folder.topology().name == "box+direct"
+
+
+@each_file
+def test_bad_toml_is_refused_with_its_line(folder: Folder, name: str) -> None:
+    folder.write(name, "# one\n# two\n[broken\n")
+    assert "line 3" in folder.refusal(name)
+
+
+@each_file
+def test_a_key_given_twice_is_refused(folder: Folder, name: str) -> None:
+    folder.write(name, "title = 'a'\ntitle = 'b'\n")
+    assert folder.refusal(name)
+
+
+@each_file
+def test_a_file_that_is_not_utf_8_is_refused(folder: Folder, name: str) -> None:
+    folder.write(name, 'title = "B\u00fcro"\n'.encode("latin-1"))
+    assert "utf-8" in folder.refusal(name)
+
+
+@pytest.mark.parametrize("name", [INTERNET, ONE])
+def test_a_missing_file_is_refused(folder: Folder, name: str) -> None:
+    (folder.path / name).unlink()
+    assert folder.refusal(name) == "No such file or directory"
+
+
+@each_file
+def test_a_folder_in_place_of_a_file_is_refused(folder: Folder, name: str) -> None:
+    (folder.path / name).unlink()
+    (folder.path / name).mkdir()
+    assert folder.refusal(name) == "Is a directory"
+
+
+def test_a_folder_that_is_missing_is_refused_by_the_first_file_that_it_lacks(
+    tmp_path: Path,
+) -> None:
+    missing = tmp_path / "nowhere"
+    with pytest.raises(DefinitionError) as caught:
+        Library(missing)
+    assert str(caught.value) == f"{missing / INTERNET}: No such file or directory"
+
+
+# Keys
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "key"),
+    [
+        pytest.param(BOX, "", "colour", id="device"),
+        pytest.param(BOX, "lan", "lan.colour", id="device's lan"),
+        pytest.param(BOX, "nat", "nat.colour", id="device's nat"),
+        pytest.param(BOX, "upnp", "upnp.colour", id="device's upnp"),
+        pytest.param(INTERNET, "", "colour", id="internet"),
+        pytest.param(INTERNET, "expert", "expert.colour", id="internet's link"),
+        pytest.param(ONE, "", "colour", id="topology"),
+        pytest.param(ONE, "novice", "novice.colour", id="site"),
+    ],
+)
+def test_an_unknown_key_is_refused(folder: Folder, name: str, table: str, key: str) -> None:
+    line = 'colour = "red"\n'
+    if table:
+        folder.change(name, (f"[{table}]\n", f"[{table}]\n{line}"))
+    else:
+        folder.write(name, line + (folder.path / name).read_text(encoding="utf-8"))
+    assert folder.refusal(name) == f"{key}: there is no such key"
+
+
+@each_file
+def test_an_unknown_table_is_refused(folder: Folder, name: str) -> None:
+    whole = (folder.path / name).read_text(encoding="utf-8")
+    folder.write(name, f"{whole}[novise]\n")
+    assert folder.refusal(name) == "novise: there is no such key"
+
+
+def test_nat_pmp_has_no_keys(folder: Folder) -> None:
+    folder.write(BOX, f"{DEVICE}[nat_pmp]\nport = 5351\n")
+    assert folder.refusal(BOX) == "nat_pmp.port: there is no such key"
+
+
+def test_a_device_is_named_by_its_file_and_by_no_key_in_it(folder: Folder) -> None:
+    """A name that would be ignored is a wrong one."""
+    folder.change(BOX, ('title = "A box"', 'title = "A box"\nname = "crate"'))
+    assert folder.refusal(BOX) == "name: there is no such key"
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "key"),
+    [
+        (BOX, 'title = "A box"\n', "title"),
+        (BOX, 'source = "a test"\n', "source"),
+        (BOX, 'address = "10.1.1.1/24"\n', "lan.address"),
+        (BOX, 'host = "10.1.1.2"\n', "lan.host"),
+        (BOX, 'unsolicited = "drop"\n', "nat.unsolicited"),
+        (BOX, "port = 80, ", "nat.forward.0.port"),
+        (BOX, ", to_port = 8080", "nat.forward.0.to_port"),
+        (BOX, "http_port = 5000\n", "upnp.http_port"),
+        (BOX, '[lan]\naddress = "10.1.1.1/24"\nhost = "10.1.1.2"\n', "lan"),
+        (INTERNET, 'router = "22.0.0.1/24"\n', "expert.router"),
+        (INTERNET, 'site = "23.0.0.10"\n', "services.site"),
+        (INTERNET, '[services]\nrouter = "23.0.0.1/24"\nsite = "23.0.0.10"\n', "services"),
+    ],
+)
+def test_a_required_key_that_is_missing_is_named(
+    folder: Folder, name: str, line: str, key: str
+) -> None:
+    folder.change(name, (line, ""))
+    assert folder.refusal(name).startswith(f"{key}: ")
+
+
+def test_a_device_without_a_nat_is_refused(folder: Folder) -> None:
+    folder.write(BOX, DEVICE.partition("[nat]")[0])
+    assert folder.refusal(BOX).startswith("nat: ")
+
+
+@pytest.mark.parametrize(
+    ("neighbour", "key"),
+    [
+        ('{ address = "10.1.1.7" }', "novice.neighbours.0.name"),
+        ('{ name = "a" }', "novice.neighbours.0.address"),
+        ('{ name = "a", address = "10.1.1.7", x = 1 }', "novice.neighbours.0.x"),
+    ],
+)
+def test_a_neighbour_has_a_name_an_address_and_no_unknown_key(
+    folder: Folder, neighbour: str, key: str
+) -> None:
+    refusal = folder.topology_refusal(f"{BEHIND_BOX}neighbours = [{neighbour}]")
+    assert refusal.startswith(f"{key}: ")
+
+
+@pytest.mark.parametrize(
+    ("link", "key"),
+    [
+        pytest.param(
+            '{ lan = { address = "10.5.5.1/24", host = "10.5.5.2" } }', "device", id="none"
+        ),
+        pytest.param(
+            '{ device = "box", lan = { address = "10.5.5.1/24", host = "10.5.5.2" }, x = 1 }',
+            "x",
+            id="unknown key",
+        ),
+        pytest.param(
+            '{ device = "box", lan = { address = "10.5.5.1/24", hots = "10.5.5.2" } }',
+            "lan.host",
+            id="misspelt key",
+        ),
+        pytest.param(
+            '{ device = "box", lan = { address = "10.5.5.1/24", host = "10.6.6.2" } }',
+            "lan",
+            id="address outside its subnet",
+        ),
+    ],
+)
+def test_a_wrong_override_in_a_chain_is_refused_at_its_own_key(
+    folder: Folder, link: str, key: str
+) -> None:
+    refusal = folder.topology_refusal(f'[novice]\nchain = ["box", {link}]')
+    assert refusal.startswith(f"novice.chain.1.{key}: ")
+
+
+# Values
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "key"),
+    [
+        pytest.param(BOX, ('"A box"', "5"), "title", id="title"),
+        pytest.param(BOX, ('"drop"', '"ignore"'), "nat.unsolicited", id="unsolicited"),
+        pytest.param(BOX, ('"10.1.1.1/24"', '"10.1.1.1/33"'), "lan.address", id="prefix"),
+        pytest.param(BOX, ('"10.1.1.1/24"', '"fd00::1/64"'), "lan.address", id="IPv6"),
+        pytest.param(BOX, ('"10.1.1.2"', '"10.1.1.2/24"'), "lan.host", id="host with a prefix"),
+        pytest.param(BOX, ('"10.1.1.2"', '"box.example"'), "lan.host", id="host by name"),
+        pytest.param(BOX, ("[{ port = 80, to_port = 8080 }]", "80"), "nat.forward", id="forward"),
+        pytest.param(BOX, ("[upnp]\nhttp_port = 5000", "[[upnp]]"), "upnp", id="upnp"),
+        pytest.param(INTERNET, ('"21.0.0.2"', "[21, 0, 0, 2]"), "novice.site", id="link"),
+        pytest.param(ONE, ('["box"]', '"box"'), "novice.chain", id="chain"),
+        pytest.param(ONE, ("[novice]", "[[novice]]"), "novice", id="site"),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_refused(
+    folder: Folder, name: str, changes: Changes, key: str
+) -> None:
+    folder.change(name, changes)
+    assert folder.refusal(name).startswith(f"{key}: ")
+
+
+@pytest.mark.parametrize("port", ["0", "-1", "65536", '"5000"', "5000.0", "true"])
+def test_a_port_is_a_whole_number_from_1_to_65535(folder: Folder, port: str) -> None:
+    folder.change(BOX, ("http_port = 5000", f"http_port = {port}"))
+    assert folder.refusal(BOX).startswith("upnp.http_port: ")
+
+
+@pytest.mark.parametrize(
+    ("content", "key"),
+    [
+        ("[novice]\nlistens = 0", "novice.listens"),
+        ("[novice]\nlistens = 65536", "novice.listens"),
+        (
+            BEHIND_BOX + 'neighbours = [{ name = "a", address = "10.1.1.7", stranger = 70000 }]',
+            "novice.neighbours.0.stranger",
+        ),
+    ],
+)
+def test_a_port_of_a_topology_is_in_range(folder: Folder, content: str, key: str) -> None:
+    assert folder.topology_refusal(content).startswith(f"{key}: ")
+
+
+@pytest.mark.parametrize("key", ["port = 80", "to_port = 8080"])
+def test_a_port_of_a_forward_is_in_range(folder: Folder, key: str) -> None:
+    name = key.partition(" ")[0]
+    folder.change(BOX, (f" {key}", f" {name} = 65536"))
+    assert folder.refusal(BOX).startswith(f"nat.forward.0.{name}: ")
+
+
+@pytest.mark.parametrize("port", [1, 65535])
+def test_the_first_and_the_last_port_are_ports(folder: Folder, port: int) -> None:
+    folder.change(BOX, ("http_port = 5000", f"http_port = {port}"))
+    upnp = folder.device().upnp
+    assert upnp is not None
+    assert upnp.http_port == port
+
+
+@pytest.mark.parametrize("name", ["Box", "my box", "box.2", "1box", "-box", "b" * 32])
+def test_a_device_whose_file_has_a_name_that_no_node_can_have_is_refused(
+    folder: Folder, name: str
+) -> None:
+    file = f"devices/{name}.toml"
+    folder.write(file, DEVICE)
+    assert folder.refusal(file).startswith("name: ")
+
+
+@pytest.mark.parametrize("name", ["Box", "my box", "box;reboot", "../box", "", "box\\n"])
+def test_bad_characters_in_a_chain_are_refused_at_their_place_in_it(
+    folder: Folder, name: str
+) -> None:
+    refusal = folder.topology_refusal(f'[expert]\nchain = ["box", "{name}"]')
+    assert re.match(r"expert\.chain\.1(\.device)?: ", refusal)
+
+
+@pytest.mark.parametrize(
+    ("novice", "expert", "side"), [(("No",), (), "novice"), ((), ("No",), "expert")]
+)
+def test_bad_characters_in_a_chain_of_the_command_line_are_refused_by_side(
+    novice: tuple[str, ...], expert: tuple[str, ...], side: str
+) -> None:
+    with pytest.raises(DefinitionError) as caught:
+        project().from_chains(novice, expert)
+    assert re.search(rf": {side}\.chain\.0(\.device)?: ", str(caught.value))
+
+
+def test_a_neighbour_with_a_name_that_no_node_can_have_is_refused(folder: Folder) -> None:
+    refusal = folder.topology_refusal(
+        BEHIND_BOX + 'neighbours = [{ name = "A B", address = "10.1.1.7" }]'
+    )
+    assert refusal.startswith("novice.neighbours.0.name: ")
+
+
+def test_an_unknown_device_is_refused_with_the_names_of_those_that_there_are(
+    folder: Folder,
+) -> None:
+    assert folder.topology_refusal('[expert]\nchain = ["boxx"]') == (
+        "expert.chain: there is no device 'boxx'; there are: box, me-ics, nat, upnp-nat, xp-ics"
+    )
+
+
+def test_an_override_of_an_unknown_device_is_refused(folder: Folder) -> None:
+    link = '{ device = "boxx", lan = { address = "10.5.5.1/24", host = "10.5.5.2" } }'
+    refusal = folder.topology_refusal(f"[novice]\nchain = [{link}]")
+    assert refusal.startswith("novice.chain: there is no device 'boxx'; ")
+
+
+# Addresses
+
+each_bad_host = pytest.mark.parametrize(
+    ("prefix", "last", "reason"),
+    [
+        pytest.param("outside", 2, "is outside its subnet {net}.0/24", id="outside"),
+        pytest.param("inside", 1, "is the router's own address", id="the router's own"),
+        pytest.param("inside", 0, "is not a host address of {net}.0/24", id="network"),
+        pytest.param("inside", 255, "is not a host address of {net}.0/24", id="broadcast"),
+    ],
+)
+
+
+def _bad_host(net: str, prefix: str, last: int, reason: str) -> tuple[str, str]:
+    """Return an address, and what is said of it, for a /24 whose router is ``net``.1."""
+    address = f"{net if prefix == 'inside' else '10.9.9'}.{last}"
+    return address, f"{address} {reason.format(net=net)}"
+
+
+@each_bad_host
+def test_the_host_of_a_device_is_a_host_of_its_lan(
+    folder: Folder, prefix: str, last: int, reason: str
+) -> None:
+    address, said = _bad_host("10.1.1", prefix, last, reason)
+    folder.change(BOX, ('"10.1.1.2"', f'"{address}"'))
+    assert folder.refusal(BOX) == f"lan: host {said}"
+
+
+@each_bad_host
+def test_the_site_of_an_isp_link_is_a_host_of_it(
+    folder: Folder, prefix: str, last: int, reason: str
+) -> None:
+    address, said = _bad_host("22.0.0", prefix, last, reason)
+    folder.change(INTERNET, ('"22.0.0.2"', f'"{address}"'))
+    assert folder.refusal(INTERNET) == f"expert: site {said}"
+
+
+@each_bad_host
+def test_the_address_of_a_site_is_a_host_of_its_innermost_lan(
+    folder: Folder, prefix: str, last: int, reason: str
+) -> None:
+    address, said = _bad_host("10.1.1", prefix, last, reason)
+    refusal = folder.topology_refusal(f'[novice]\nchain = ["box", "nat"]\naddress = "{address}"')
+    assert refusal == f"novice: address {said}"
+
+
+@each_bad_host
+def test_the_address_of_a_direct_host_is_a_host_of_its_isp_link(
+    folder: Folder, prefix: str, last: int, reason: str
+) -> None:
+    address, said = _bad_host("22.0.0", prefix, last, reason)
+    refusal = folder.topology_refusal(f'[expert]\naddress = "{address}"')
+    assert refusal == f"expert: address {said}"
+
+
+@each_bad_host
+def test_the_address_of_a_neighbour_is_a_host_of_the_innermost_lan(
+    folder: Folder, prefix: str, last: int, reason: str
+) -> None:
+    address, said = _bad_host("10.1.1", prefix, last, reason)
+    refusal = folder.topology_refusal(
+        BEHIND_BOX + f'neighbours = [{{ name = "a", address = "{address}" }}]'
+    )
+    assert refusal == f"novice: neighbours.a.address {said}"
+
+
+def test_an_address_without_a_prefix_has_no_room_for_a_host(folder: Folder) -> None:
+    folder.change(BOX, ('"10.1.1.1/24"', '"10.1.1.1"'))
+    assert re.match(r"lan: .* 10\.1\.1\.1/32$", folder.refusal(BOX))
+
+
+@pytest.mark.parametrize("own", ["10.1.1.0/24", "10.1.1.255/24"])
+def test_a_router_has_a_host_address_of_its_subnet_itself(folder: Folder, own: str) -> None:
+    folder.change(BOX, ('"10.1.1.1/24"', f'"{own}"'))
+    assert folder.refusal(BOX).startswith("lan: address ")
+
+
+@pytest.mark.parametrize("own", ["22.0.0.0/24", "22.0.0.255/24"])
+def test_the_core_router_has_a_host_address_of_each_link(folder: Folder, own: str) -> None:
+    folder.change(INTERNET, ('"22.0.0.1/24"', f'"{own}"'))
+    assert folder.refusal(INTERNET).startswith("expert: router ")
+
+
+@pytest.mark.parametrize("own", ["203.0.113.1/24", "100.64.0.1/24", "10.9.9.1/24"])
+def test_a_reserved_address_is_no_router_of_the_internet(folder: Folder, own: str) -> None:
+    """A UPnP daemon would refuse to map on that link, and every mapped "Yes" would turn."""
+    site = own.replace(".1/24", ".2")
+    folder.change(INTERNET, ('"22.0.0.1/24"', f'"{own}"'), ('"22.0.0.2"', f'"{site}"'))
+    assert "is reserved: a UPnP daemon refuses" in folder.refusal(INTERNET)
+
+
+@pytest.mark.parametrize("own", ["127.0.0.1/8", "224.0.0.1/24", "0.0.0.1/8"])
+def test_a_lan_has_addresses_that_a_host_may_have(folder: Folder, own: str) -> None:
+    folder.change(BOX, ('"10.1.1.1/24"', f'"{own}"'))
+    assert "is no address of a host (RFC 1122 3.2.1.3)" in folder.refusal(BOX)
+
+
+def test_only_the_novice_listens_where_its_ticket_does_not_say(folder: Folder) -> None:
+    refused = folder.topology_refusal("[expert]\nlistens = 3390\n")
+    assert refused.startswith("expert.listens: ")
+
+
+def test_a_port_is_forwarded_once(folder: Folder) -> None:
+    one = "{ port = 80, to_port = 8080 }"
+    folder.change(BOX, (one, f"{one}, {one}"))
+    assert folder.refusal(BOX) == "nat: forward: port 80 is forwarded twice"
+
+
+# Subnets
+
+
+def test_two_devices_of_one_chain_must_not_share_a_subnet(folder: Folder) -> None:
+    assert folder.topology_refusal('[novice]\nchain = ["xp-ics", "me-ics"]') == (
+        "novice.chain: the LAN of me-ics (192.168.0.0/24) overlaps the LAN of xp-ics "
+        "(192.168.0.0/24); give one of them another subnet"
+    )
+
+
+def test_devices_that_are_not_next_to_each_other_must_not_share_a_subnet_either(
+    folder: Folder,
+) -> None:
+    refusal = folder.topology_refusal('[expert]\nchain = ["box", "nat", "upnp-nat", "box"]')
+    assert refusal.startswith(
+        "expert.chain: the LAN of box (10.1.1.0/24) overlaps the LAN of box (10.1.1.0/24); "
+    )
+
+
+@pytest.mark.parametrize("lan", ["10.1.0.1/16", "10.1.1.129/25"])
+def test_a_subnet_must_not_lie_inside_another_of_its_chain(folder: Folder, lan: str) -> None:
+    host = IPv4Interface(lan).ip + 1
+    link = f'{{ device = "nat", lan = {{ address = "{lan}", host = "{host}" }} }}'
+    refusal = folder.topology_refusal(f'[novice]\nchain = ["box", {link}]')
+    assert refusal.startswith("novice.chain: the LAN of nat (")
+    assert "overlaps the LAN of box (10.1.1.0/24)" in refusal
+
+
+@pytest.mark.parametrize(("net", "name"), [(21, "novice"), (22, "expert"), (23, "services")])
+def test_a_lan_must_not_overlap_any_link_of_the_internet(
+    folder: Folder, net: int, name: str
+) -> None:
+    """Not even the other site's: its hosts would look for the other site at home."""
+    folder.change(BOX, ("10.1.1.1/24", f"{net}.0.0.1/16"), ("10.1.1.2", f"{net}.0.7.2"))
+    assert folder.refusal(ONE) == (
+        f"novice.chain: the LAN of box ({net}.0.0.0/16) overlaps "
+        f"the internet's {name} link ({net}.0.0.0/24); give one of them another subnet"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "one", "other"),
+    [
+        pytest.param(
+            (('"22.0.0.1/24"', '"21.0.0.129/25"'), ('"22.0.0.2"', '"21.0.0.130"')),
+            "expert (21.0.0.128/25)",
+            "novice (21.0.0.0/24)",
+            id="sites",
+        ),
+        pytest.param(
+            (('"23.0.0.1/24"', '"23.0.0.1/7"'),),
+            "services (22.0.0.0/7)",
+            "expert (22.0.0.0/24)",
+            id="services",
+        ),
+    ],
+)
+def test_two_links_of_the_internet_must_not_overlap(
+    folder: Folder, changes: tuple[Changes, ...], one: str, other: str
+) -> None:
+    folder.change(INTERNET, *changes)
+    refusal = folder.refusal(INTERNET)
+    assert refusal == f"{one} overlaps {other}; give one of them another subnet"
+
+
+# Neighbours
+
+
+def _neighbours(*pairs: tuple[str, str]) -> str:
+    tables = ", ".join(f'{{ name = "{name}", address = "{address}" }}' for name, address in pairs)
+    return f"{BEHIND_BOX}neighbours = [{tables}]"
+
+
+def test_two_neighbours_must_not_share_an_address(folder: Folder) -> None:
+    refusal = folder.topology_refusal(_neighbours(("a", "10.1.1.7"), ("b", "10.1.1.7")))
+    assert refusal == "novice: neighbours.b.address: 10.1.1.7 is taken already"
+
+
+@pytest.mark.parametrize("own", ["10.1.1.2", "10.1.1.50"])
+def test_a_neighbour_must_not_have_the_host_s_address(folder: Folder, own: str) -> None:
+    """Whether that is the one its device gives it or one of its own."""
+    content = _neighbours(("a", own)) + f'\naddress = "{own}"\n'
+    refusal = folder.topology_refusal(content)
+    assert refusal == f"novice: neighbours.a.address: {own} is taken already"
+
+
+def test_two_neighbours_must_not_share_a_name(folder: Folder) -> None:
+    refusal = folder.topology_refusal(_neighbours(("a", "10.1.1.7"), ("a", "10.1.1.8")))
+    assert refusal.startswith("novice: neighbours.a: ")
+    assert "name already" in refusal
+
+
+def test_a_neighbour_must_not_be_called_as_a_device_of_its_site(folder: Folder) -> None:
+    refusal = folder.topology_refusal(_neighbours(("box", "10.1.1.7")))
+    assert refusal.startswith("novice: neighbours.box: ")
+    assert "name already" in refusal
+
+
+def test_a_direct_host_has_no_neighbours(folder: Folder) -> None:
+    refusal = folder.topology_refusal(
+        '[expert]\nneighbours = [{ name = "a", address = "22.0.0.7" }]'
+    )
+    assert refusal == "expert: neighbours need a device: a direct host has no LAN"
+
+
+# What is taken
+
+
+def test_an_empty_topology_is_two_direct_hosts(folder: Folder) -> None:
+    topology = folder.topology("")
+    assert topology.name == "direct+direct"
+    assert topology.novice.address == IPv4Address("21.0.0.2")
+    assert topology.expert.address == IPv4Address("22.0.0.2")
+
+
+def test_both_sides_may_have_the_very_same_private_address() -> None:
+    """The two sites never meet in one subnet: the article's last row depends on it."""
+    topology = project().from_chains(("xp-ics",), ("xp-ics",))
+    assert topology.name == "xp-ics+xp-ics"
+    assert topology.novice.address == topology.expert.address == IPv4Address("192.168.0.2")
+
+
+def test_a_chain_from_the_command_line_is_the_one_from_a_file(folder: Folder) -> None:
+    from_file = folder.topology('[novice]\nchain = ["nat", "box"]\n[expert]\nchain = ["xp-ics"]')
+    assert Library(folder.path).from_chains(("nat", "box"), ("xp-ics",)) == from_file
+
+
+def test_a_chain_may_be_long_where_each_device_has_a_subnet_of_its_own(folder: Folder) -> None:
+    topology = folder.topology("""
+        [novice]
+        chain = [
+            "nat",
+            { device = "nat", lan = { address = "10.5.5.1/24", host = "10.5.5.2" } },
+            { device = "nat", lan = { address = "10.6.6.1/24", host = "10.6.6.2" } },
+        ]
+    """)
+    assert topology.name == "nat,nat,nat+direct"
+    lans = [str(device.lan.address) for device in topology.novice.chain]
+    assert lans == ["192.168.1.1/24", "10.5.5.1/24", "10.6.6.1/24"]
+    assert topology.novice.address == IPv4Address("192.168.1.100")
+
+
+def test_an_override_changes_the_lan_and_nothing_else(folder: Folder) -> None:
+    link = '{ device = "box", lan = { address = "10.5.5.1/24", host = "10.5.5.2" } }'
+    (device,) = folder.topology(f"[novice]\nchain = [{link}]").novice.chain
+    assert str(device.lan.address) == "10.5.5.1/24"
+    assert str(device.lan.host) == "10.5.5.2"
+    original = folder.device()
+    assert device.model_copy(update={"lan": original.lan}) == original
+
+
+def test_a_site_keeps_its_own_address_port_and_neighbours(folder: Folder) -> None:
+    site = folder.topology("""
+        [novice]
+        chain = ["box"]
+        address = "10.1.1.50"
+        listens = 3390
+        neighbours = [{ name = "a", address = "10.1.1.2", stranger = 3389 }]
+    """).novice
+    assert site.address == IPv4Address("10.1.1.50")
+    assert site.listens == 3390
+    (neighbour,) = site.neighbours
+    assert (neighbour.name, neighbour.address, neighbour.stranger) == (
+        "a",
+        IPv4Address("10.1.1.2"),
+        3389,
+    )
+
+
+def test_neighbours_of_the_two_sites_may_share_name_and_address(folder: Folder) -> None:
+    content = _neighbours(("a", "10.1.1.7"))
+    topology = folder.topology(f"{content}\n{content.replace('novice', 'expert')}")
+    assert topology.novice.neighbours == topology.expert.neighbours
+
+
+# The project's own definitions
+
+each_topology = pytest.mark.parametrize("path", project_topologies(), ids=lambda path: path.stem)
+each_device = pytest.mark.parametrize("name", sorted(project().devices))
+
+
+@each_topology
+def test_every_topology_of_the_project_loads(path: Path) -> None:
+    assert project().from_file(path).title.strip()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in project_topologies() if path.parent.name == "kb301529"],
+    ids=lambda path: path.stem,
+)
+def test_a_topology_of_the_article_is_the_one_that_its_file_is_named_for(path: Path) -> None:
+    assert project().from_file(path).name == path.stem
+
+
+def test_the_article_s_scenarios_use_every_topology_of_its_folder() -> None:
+    named = {path.stem for path in project_topologies() if path.parent.name == "kb301529"}
+    assert {scenario.topology.name for scenario in article(project(), list(Method))} == named
+
+
+def test_a_topology_of_the_article_that_is_not_what_its_name_says_is_refused(
+    folder: Folder,
+) -> None:
+    """A topology that silently is another would make another cell's verdict."""
+    file = "kb301529/nat+nat.toml"
+    folder.write(file, '[novice]\nchain = ["nat"]\n')
+    refusal = folder.refusal(file, lambda: article(Library(folder.path), list(Method)))
+    assert refusal.endswith("it defines nat+direct, not nat+nat")
+
+
+@each_device
+def test_every_device_of_the_project_says_what_it_is_and_where_that_is_from(name: str) -> None:
+    device = project().devices[name]
+    assert device.name == name
+    assert device.title.strip()
+    assert device.source.strip()
+
+
+def test_windows_me_ics_is_said_to_be_a_model() -> None:
+    """Its mapping protocol was not published: whoever reads a result has to know."""
+    assert "model" in project().devices["me-ics"].note
+
+
+@pytest.mark.parametrize("name", ["novice", "expert", "services"])
+def test_no_address_of_the_lab_s_internet_is_reserved(name: str) -> None:
+    """A UPnP daemon refuses to map ports where its WAN address is."""
+    link = getattr(project().internet, name)
+    assert link.router.ip.is_global
+    assert link.site.is_global
+    assert link.router.network.is_global
+
+
+@each_device
+def test_every_lan_of_the_project_is_private(name: str) -> None:
+    assert project().devices[name].lan.network.is_private

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness import __version__
 from harness.errors import ExitCode, HarnessError, RunError
-from harness.words import Method
+from harness.words import Method, Role
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from harness.assistance.people import Terms
+    from harness.judge.model import Results
     from harness.runner.scenario import Scenario
     from harness.topology.load import Library
 
 DIRECT = "direct"
 RUNTIMES = ("namespaces",)
+ORDERS = ("both", "expert-first", "novice-first")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -28,17 +35,62 @@ def cli() -> None:
     """Run the connection scenarios of Microsoft's KB301529 and compare them with the article."""
 
 
+def _run_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that every command has which runs scenarios."""
+    options = (
+        click.option(
+            "--runtime",
+            type=click.Choice(RUNTIMES),
+            default=RUNTIMES[0],
+            expose_value=False,  # there is one so far
+            help="What nodes are made of.",
+        ),
+        click.option(
+            "--method",
+            "methods",
+            type=click.Choice([method.value for method in Method]),
+            multiple=True,
+            help="Only this method; may be given again.  [default: all three]",
+        ),
+        click.option(
+            "--topologies",
+            type=click.Path(path_type=Path, file_okay=False),
+            help="Folder with devices/*.toml, internet.toml and kb301529/*.toml instead of the "
+            "project's.",
+        ),
+        click.option(
+            "--out",
+            type=click.Path(path_type=Path),
+            default=Path("results"),
+            show_default=True,
+            help="Results folder.",
+        ),
+        click.option(
+            "--jobs",
+            type=click.IntRange(1, 64),
+            default=lambda: (os.cpu_count() or 1) + 1,
+            show_default="cores + 1",
+            help="Scenarios side by side.",
+        ),
+        click.option(
+            "--order",
+            type=click.Choice(ORDERS),
+            default=ORDERS[0],
+            help="Who dials first by Messenger.  [default: both at once]",
+        ),
+        click.option(
+            "--expert-port",
+            type=click.IntRange(0, 65535),
+            default=0,
+            help="Where the expert listens by Messenger.  [default: a free port above 1024]",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 @cli.command()
-@click.option(
-    "--runtime", type=click.Choice(RUNTIMES), default=RUNTIMES[0], help="What nodes are made of."
-)
-@click.option(
-    "--method",
-    "methods",
-    type=click.Choice([method.value for method in Method]),
-    multiple=True,
-    help="Only this method; may be given again.  [default: all three]",
-)
 @click.option(
     "--novice",
     metavar="CHAIN",
@@ -46,39 +98,25 @@ def cli() -> None:
 )
 @click.option("--expert", metavar="CHAIN", help="The expert's devices.")
 @click.option(
+    "--proxy-client",
+    "proxy_clients",
+    type=click.Choice([role.value for role in Role]),
+    multiple=True,
+    help="Whose Remote Assistance connection goes through the site's proxy; may be given again.",
+)
+@click.option(
     "--topology",
     "topology_file",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Run the topology of this TOML file.",
 )
-@click.option(
-    "--topologies",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder with devices/*.toml, internet.toml and kb301529/*.toml instead of the project's.",
-)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("results"),
-    show_default=True,
-    help="Results folder.",
-)
-@click.option(
-    "--jobs",
-    type=click.IntRange(1, 64),
-    default=lambda: (os.cpu_count() or 1) + 1,
-    show_default="cores + 1",
-    help="Scenarios side by side.",
-)
+@_run_options
 def run(
-    runtime: str,
-    methods: Sequence[str],
     novice: str | None,
     expert: str | None,
+    proxy_clients: Sequence[str],
     topology_file: Path | None,
-    topologies: Path | None,
-    out: Path,
-    jobs: int,
+    **options: Any,
 ) -> None:
     """Run the article's scenarios, or one topology's, and judge them.
 
@@ -87,34 +125,103 @@ def run(
       ra-harness run
       ra-harness run --method file --novice nat --expert direct
       ra-harness run --novice nat,upnp-nat --expert xp-ics --out /tmp/double-nat
+      ra-harness run --method file --expert socks-proxy --proxy-client expert
     """
+    from harness.report.tables import render  # noqa: PLC0415
+    from harness.runner.catalogue import article, of_topology  # noqa: PLC0415
+
+    chosen = _Chosen(**options)
+    library = chosen.library()
+    by_chain = novice is not None or expert is not None
+    if topology_file is not None and (by_chain or proxy_clients):
+        raise click.UsageError(
+            "--topology says it all: leave --novice, --expert and --proxy-client out"
+        )
+    if topology_file is not None:
+        scenarios = of_topology(library.from_file(topology_file), chosen.methods, chosen.terms)
+    elif by_chain:
+        clients = [Role(role) for role in proxy_clients]
+        topology = library.from_chains(_chain(novice), _chain(expert), clients)
+        scenarios = of_topology(topology, chosen.methods, chosen.terms)
+    else:
+        scenarios = article(library, chosen.methods, chosen.terms)
+    _perform(chosen, scenarios, render)
+
+
+@cli.command()
+@click.option(
+    "--devices",
+    metavar="NAMES",
+    help="Devices joined by commas, 'direct' among them for none.  [default: all there are]",
+)
+@_run_options
+def matrix(devices: str | None, **options: Any) -> None:
+    """Run every device against every device by every method, and print the grids.
+
+    \b
+    Examples:
+      ra-harness matrix
+      ra-harness matrix --devices direct,nat,upnp-nat,firewall --method file
+    """
+    from harness.report.grid import print_grid  # noqa: PLC0415
+    from harness.runner.catalogue import every_pair  # noqa: PLC0415
+
+    chosen = _Chosen(**options)
+    library = chosen.library()
+    names = [DIRECT, *library.devices] if devices is None else devices.split(",")
+    chains = [_chain(name) for name in names]
+    scenarios = every_pair(library, chains, chosen.methods, chosen.terms)
+    _perform(chosen, scenarios, lambda results, console, _: print_grid(results, console))
+
+
+@dataclass
+class _Chosen:
+    """The options that every command has which runs scenarios."""
+
+    methods: Sequence[Method]
+    topologies: Path | None
+    out: Path
+    jobs: int
+    order: str
+    expert_port: int
+
+    def __post_init__(self) -> None:
+        self.methods = [Method(method) for method in self.methods] or list(Method)
+        if self.out == Path():
+            raise click.UsageError("--out (make: OUT=) names no folder")
+
+    def library(self) -> Library:
+        """Read the definitions."""
+        from harness.topology.load import Library, default_folder  # noqa: PLC0415
+
+        return Library(self.topologies or default_folder())
+
+    @property
+    def terms(self) -> Terms:
+        """What the two people agree on."""
+        from harness.assistance.people import Order, Terms  # noqa: PLC0415
+
+        return Terms(
+            password=secrets.token_urlsafe(9),
+            order=Order(self.order),
+            expert_port=self.expert_port,
+        )
+
+
+def _perform(
+    chosen: _Chosen,
+    scenarios: Sequence[Scenario],
+    show: Callable[[Results, Console, Sequence[str]], None],
+) -> None:
+    """Run scenarios, write what came of them, show it, and leave with the exit code."""
     # Imported here so that --help and mistakes are answered at once.
     from rich.console import Console  # noqa: PLC0415
 
     from harness.judge.verdict import exit_code  # noqa: PLC0415
     from harness.report.progress import choose  # noqa: PLC0415
-    from harness.report.tables import render  # noqa: PLC0415
     from harness.runner.results_folder import RESULTS, ResultsFolder  # noqa: PLC0415
     from harness.runner.run import run as run_all  # noqa: PLC0415
     from harness.runtime.world import check_folder  # noqa: PLC0415
-    from harness.topology.load import Library, default_folder  # noqa: PLC0415
-
-    del runtime  # there is one so far, and click has checked the name
-    library = Library(topologies or default_folder())
-    chosen = [Method(method) for method in methods] or list(Method)
-    scenarios = _scenarios(library, chosen, novice, expert, topology_file)
-    if out == Path():
-        raise click.UsageError("--out (make: OUT=) names no folder")
-    check_folder(out)
-    folder = ResultsFolder(out)
-    results = run_all(scenarios, folder, jobs, choose(Console(stderr=True)))
-    folder.write_results(results)
-    notes = {
-        device.name: f"{device.name}: {device.note}"
-        for scenario in scenarios
-        for device in scenario.topology.devices
-        if device.note
-    }
 
     class Output(Console):
         """A console that does not answer a closed pipe with an exit code of its own."""
@@ -122,19 +229,30 @@ def run(
         def on_broken_pipe(self) -> None:
             raise  # noqa: PLE0704 - rich calls this where it handles the BrokenPipeError
 
+    check_folder(chosen.out)
+    folder = ResultsFolder(chosen.out)
+    results = run_all(scenarios, folder, chosen.jobs, choose(Console(stderr=True)))
+    folder.write_results(results)
+    notes = {
+        device.name: f"{device.name}: {device.note}"
+        for scenario in scenarios
+        for device in scenario.topology.devices
+        if device.note
+    }
+    written = folder.path / RESULTS
     console = Output()
     try:
-        render(results, console, list(notes.values()))
-        console.print(f"results: {folder.path / RESULTS}", highlight=False, markup=False)
+        show(results, console, list(notes.values()))
+        console.print(f"results: {written}", highlight=False, markup=False)
         sys.stdout.flush()
     except OSError as error:
         # What is still buffered would fail again when the interpreter closes the stream.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise RunError(
-            f"the run is over and {folder.path / RESULTS} is written, but standard output "
+            f"the run is over and {written} is written, but standard output "
             f"could not be: {error.strerror}"
         ) from error
-    sys.exit(exit_code(results.summary))
+    sys.exit(exit_code(results.scenarios))
 
 
 @cli.command()
@@ -144,27 +262,6 @@ def doctor() -> None:
 
     check_machine()
     click.echo("namespaces: ready")
-
-
-def _scenarios(
-    library: Library,
-    methods: Sequence[Method],
-    novice: str | None,
-    expert: str | None,
-    topology_file: Path | None,
-) -> list[Scenario]:
-    from harness.runner.catalogue import article, of_topology  # noqa: PLC0415
-
-    by_chain = novice is not None or expert is not None
-    if topology_file is not None and by_chain:
-        raise click.UsageError(
-            "--topology says both chains already: leave --novice and --expert out"
-        )
-    if topology_file is not None:
-        return of_topology(library.from_file(topology_file), methods)
-    if by_chain:
-        return of_topology(library.from_chains(_chain(novice), _chain(expert)), methods)
-    return article(library, methods)
 
 
 def _chain(text: str | None) -> tuple[str, ...]:

@@ -39,6 +39,7 @@ async def assist(
         ScenarioError: a step that is no connection attempt failed, mail or relay out of reach
             among them.
     """
+    await asyncio.gather(novice.prepare(), expert.prepare())
     if method is Method.MESSENGER:
         calls = await _by_messenger(novice, expert, services, terms)
     else:

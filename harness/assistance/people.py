@@ -44,6 +44,25 @@ class Disk(Protocol):
         """Copy a file onto it."""
 
 
+class HostFirewall(Protocol):
+    """The firewall on a person's computer, which Remote Assistance opens for itself."""
+
+    def open(self, port: int) -> None:
+        """Let TCP connections to a port in."""
+
+    def close(self, port: int) -> None:
+        """Keep them out again."""
+
+
+@dataclass(frozen=True)
+class ProxyServer:
+    """A site's proxy: what it speaks, and where."""
+
+    protocol: str
+    address: IPv4Address
+    port: int
+
+
 class Order(StrEnum):
     """Who dials first by Windows Messenger once both have a ticket (KB306298 does not say)."""
 
@@ -83,21 +102,38 @@ class Services:
 
 @dataclass(frozen=True)
 class Person:
-    """One of the two, at a computer with a disk."""
+    """One of the two, at a computer with a disk.
+
+    ``firewall`` is set where Remote Assistance opens the computer's own firewall, ``proxy`` where
+    the site has one; with ``proxy_client`` the connection itself goes through it as well.
+    """
 
     role: Role
     computer: Computer
     disk: Disk
+    firewall: HostFirewall | None = None
+    proxy: ProxyServer | None = None
+    proxy_client: bool = False
+
+    async def prepare(self) -> None:
+        """Tell the computer of the site's proxy."""
+        if self.proxy is not None:
+            await self._ask(
+                "use_proxy",
+                protocol=self.proxy.protocol,
+                address=str(self.proxy.address),
+                port=self.proxy.port,
+            )
 
     async def invite(self, services: Services, terms: Terms) -> None:
-        """Make an invitation: listen, map, write the ticket."""
+        """Make an invitation: listen, map, write the ticket, open the own firewall."""
         if self.role is Role.EXPERT:
             listen_port, ticket_port = terms.expert_port, None
         elif terms.listens is None:
             listen_port, ticket_port = RDP_PORT, None
         else:
             listen_port, ticket_port = terms.listens, RDP_PORT
-        await self._ask(
+        reply = await self._ask(
             "invite",
             path=INVITATION,
             password=terms.password,
@@ -107,6 +143,8 @@ class Person:
             reflector=str(services.address),
             believe_refusal=terms.believe_refusal,
         )
+        if self.firewall is not None:
+            self.firewall.open(reply["port"])
 
     async def submit(self, services: Services) -> None:
         """Send the own invitation to the expert's mailbox."""
@@ -146,13 +184,20 @@ class Person:
         A connection counts when its listener has accepted it too.
         """
         await self._ask("open", path=RECEIVED)
-        reply = await self._ask("dial", password=terms.password, patience=terms.patience)
+        reply = await self._ask(
+            "dial",
+            password=terms.password,
+            patience=terms.patience,
+            proxy_client=self.proxy_client,
+        )
         attempts = [Dialled.read(facts) for facts in reply["attempts"]]
         return [await self._confirm(attempt, peer) for attempt in attempts]
 
     async def close(self) -> None:
-        """End the invitation."""
-        await self._ask("close")
+        """End the invitation, and close the own firewall that was opened for it."""
+        reply = await self._ask("close")
+        if self.firewall is not None and reply["port"] is not None:
+            self.firewall.close(reply["port"])
 
     async def _confirm(self, attempt: Dialled, peer: Person) -> Dialled:
         if attempt.end is not End.CONNECTED:

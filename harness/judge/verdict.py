@@ -55,10 +55,28 @@ def summarize(scenarios: Iterable[ScenarioResult]) -> Summary:
     return Summary(**counts)
 
 
-def exit_code(summary: Summary) -> ExitCode:
-    """Turn the verdicts into the command's exit code: a difference outranks a missing proof."""
-    if summary.differs:
+def contradicts_prediction(result: ScenarioResult) -> bool:
+    """Say whether the packets did something else than the model of devices and methods.
+
+    An invalid scenario's packets prove nothing, against the model neither.
+    """
+    return (
+        result.predicted is not None
+        and result.observed is not None
+        and result.verdict is not Verdict.INVALID
+        and result.predicted.answer != result.observed.answer
+    )
+
+
+def exit_code(scenarios: Iterable[ScenarioResult]) -> ExitCode:
+    """Turn the results into the command's exit code: a difference outranks a missing proof.
+
+    A difference is one from the article or from the prediction.
+    """
+    results = list(scenarios)
+    verdicts = {result.verdict for result in results}
+    if Verdict.DIFFERS in verdicts or any(map(contradicts_prediction, results)):
         return ExitCode.DIFFERS
-    if summary.invalid or summary.error:
+    if verdicts & {Verdict.INVALID, Verdict.ERROR}:
         return ExitCode.UNPROVEN
     return ExitCode.AGREES

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 
 from harness.errors import ScenarioError
 from harness.judge.model import Control
-from harness.lab.miniupnpd import Daemon
+from harness.lab import miniupnpd, proxies
+from harness.lab.daemon import Daemon, Service
 from harness.lab.program import NodeProgram, Told
-from harness.lab.ruleset import ruleset
+from harness.lab.ruleset import closing, opening, ruleset
 from harness.lab.watch import Watch
 from harness.runtime import nftables
 from harness.runtime.netns import NetNs
 from harness.runtime.process import fork_program
 from harness.runtime.wiring import wire
-from harness.topology.plan import LabPlan
+from harness.topology.plan import LabPlan, NodePlan
 
 
 def program(name: str) -> Callable[[], None]:
@@ -61,9 +62,9 @@ class Lab(AbstractContextManager["Lab"]):
                     raise ScenarioError(f"{node.name}: its rules were refused: {error}") from error
         self.watch = Watch(self._namespaces)
         self._daemons = [
-            Daemon(node, self._namespaces[node.name], self.disk(node.name))
+            Daemon(service, node.name, self._namespaces[node.name], self.disk(node.name))
             for node in plan.nodes
-            if node.device is not None and node.device.maps_ports
+            for service in self._services_of(node)
         ]
         return self
 
@@ -96,9 +97,26 @@ class Lab(AbstractContextManager["Lab"]):
         """Wait until every daemon is what its device says, and record it as controls."""
         self.controls += [daemon.control() for daemon in self._daemons]
 
+    def open_port(self, node: str, port: int) -> None:
+        """Open a TCP port in the firewall that is on a host."""
+        with self._namespaces[node].entered():
+            nftables.load(opening(port))
+
+    def close_port(self, node: str, port: int) -> None:
+        """Close it again."""
+        with self._namespaces[node].entered():
+            nftables.load(closing(port))
+
+    def _services_of(self, node: NodePlan) -> Iterator[Service]:
+        device, folder = node.device, self.disk(node.name)
+        if device is not None and device.maps_ports:
+            yield miniupnpd.service(node.name, device, folder)
+        if device is not None and device.proxy is not None:
+            yield proxies.service(device, device.proxy, folder)
+
     def daemon_logs(self) -> dict[str, str]:
-        """Return what each daemon has said, by node."""
-        return {daemon.node: daemon.log() for daemon in self._daemons}
+        """Return what each daemon has said, by node and program."""
+        return {f"{each.node}.{each.service.name}": each.log() for each in self._daemons}
 
     def rules(self, node: str) -> str:
         """Return a node's ruleset as loaded."""

@@ -9,7 +9,7 @@ from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from harness.errors import MachineError
-from harness.lab import miniupnpd
+from harness.lab import miniupnpd, proxies
 from harness.lab.ruleset import LOG_GROUP
 from harness.runtime import nftables
 from harness.runtime.netns import NetNs
@@ -46,8 +46,12 @@ def check_programs(topologies: Iterable[Topology]) -> None:
         MachineError: something is missing; the text says how to get it.
     """
     nftables.library()
-    if any(device.maps_ports for topology in topologies for device in topology.devices):
+    devices = [device for topology in topologies for device in topology.devices]
+    if any(device.maps_ports for device in devices):
         miniupnpd.find()
+    for device in devices:
+        if device.proxy is not None:
+            proxies.find(device.proxy.protocol)
 
 
 def probe(ruleset: str = PROBE) -> None:

@@ -35,7 +35,7 @@ class NodeProgram:
         self._events: list[Facts] = []
         self._news = asyncio.Condition()
         self._reading: asyncio.Task[None] | None = None
-        self._ended = False
+        self._ended: ScenarioError | None = None
 
     async def connect(self) -> None:
         """Begin to listen to the program."""
@@ -48,6 +48,8 @@ class NodeProgram:
         Raises:
             ScenarioError: the program refused, ended, or did not reply within ``deadline`` seconds.
         """
+        if self._ended is not None:
+            raise self._ended
         reply: asyncio.Future[Facts] = asyncio.get_running_loop().create_future()
         self._replies[self.post(do, **facts)] = reply
         try:
@@ -76,7 +78,7 @@ class NodeProgram:
 
         try:
             async with asyncio.timeout(deadline), self._news:
-                await self._news.wait_for(lambda: found() is not None or self._ended)
+                await self._news.wait_for(lambda: found() is not None or self._ended is not None)
         except TimeoutError:
             return None
         return found()
@@ -93,25 +95,34 @@ class NodeProgram:
         os.waitpid(self.pid, 0)
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
-        while line := await reader.readline():
-            message: Facts = json.loads(line)
-            if "id" in message:
-                reply = self._replies.pop(message.pop("id"), None)
-                if reply is not None and not reply.done():
-                    reply.set_result(message)
-            else:
-                self._told(self.node, message)
-                self._events.append(message)
-                async with self._news:
-                    self._news.notify_all()
-        await self._has_ended()
+        why = "no word"
+        try:
+            while line := await reader.readline():
+                await self._hear(json.loads(line))
+        except OSError as error:
+            # Its end of the socket was closed with something of ours unread.
+            why = error.strerror or why
+        except (ValueError, KeyError, TypeError) as error:
+            why = f"it said what is no message: {error}"
+        await self._has_ended(why)
 
-    async def _has_ended(self) -> None:
-        self._ended = True
+    async def _hear(self, message: Facts) -> None:
+        if "id" in message:
+            reply = self._replies.pop(message.pop("id"), None)
+            if reply is not None and not reply.done():
+                reply.set_result(message)
+            return
+        self._told(self.node, message)
+        self._events.append(message)
+        async with self._news:
+            self._news.notify_all()
+
+    async def _has_ended(self, why: str) -> None:
         said = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        why = ScenarioError(f"{self.node}'s program ended: {said[-1] if said else 'no word'}")
+        last = said[-1] if said else why
+        self._ended = ScenarioError(f"{self.node}'s program ended: {last}")
         for reply in self._replies.values():
             if not reply.done():
-                reply.set_exception(why)
+                reply.set_exception(self._ended)
         async with self._news:
             self._news.notify_all()

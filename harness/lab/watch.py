@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from harness.judge.journey import Event, Sighting
 from harness.lab.ruleset import ENDED, LOG_GROUP, SENT
@@ -27,27 +27,32 @@ class Watch:
         """Read in the running loop from now on, and call back for each sighting."""
         self._on_sighting = on_sighting
         loop = asyncio.get_running_loop()
-        for node, sock in self._sockets.items():
-            loop.add_reader(sock.fileno(), self._read, node, sock)
+        for sock in self._sockets.values():
+            loop.add_reader(sock.fileno(), self.drain)
 
     def drain(self) -> None:
-        """Read what is there now, without waiting for the loop."""
-        for node, sock in self._sockets.items():
-            self._read(node, sock)
+        """Read what is there now in every node, and only then call back.
+
+        A SYN's end may be read before its beginning: they are in different sockets. When all are
+        read the beginning is known, for it was logged first.
+        """
+        fresh = [sighting for node, sock in self._sockets.items() for sighting in _read(node, sock)]
+        self.sightings += fresh
+        for sighting in fresh:
+            self._on_sighting(sighting)
 
     def close(self) -> None:
         """Stop to collect."""
         for sock in self._sockets.values():
             sock.close()
 
-    def _read(self, node: str, sock: LogSocket) -> None:
-        for logged in sock.read():
-            packet = parse(logged.packet)
-            if packet is None:
-                continue
-            if logged.prefix == SENT:
-                sighting = Sighting(node, Event.SENT, "", packet)
-            else:
-                sighting = Sighting(node, Event.ENDED, logged.prefix.removeprefix(ENDED), packet)
-            self.sightings.append(sighting)
-            self._on_sighting(sighting)
+
+def _read(node: str, sock: LogSocket) -> Iterator[Sighting]:
+    for logged in sock.read():
+        packet = parse(logged.packet)
+        if packet is None:
+            continue
+        if logged.prefix == SENT:
+            yield Sighting(node, Event.SENT, "", packet)
+        else:
+            yield Sighting(node, Event.ENDED, logged.prefix.removeprefix(ENDED), packet)

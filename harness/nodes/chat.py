@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import json
 from typing import Any
 
 from harness.nodes.program import Refusal
+from harness.nodes.way import ProxyServer, open_streams
 from harness.protocol.incident import MAX_BYTES
+from harness.protocol.proxying import ProxyRefusal
 
 PORT = 1863
 LINE_LIMIT = 2 * MAX_BYTES
@@ -32,26 +33,35 @@ class Line:
         self._writer = writer
 
     @classmethod
-    async def sign_in(cls, server: str, name: str) -> Line:
+    async def sign_in(cls, via: ProxyServer | None, server: str, name: str) -> Line:
         """Dial out to the relay and say who is calling.
 
         Raises:
             Refusal: it cannot be reached.
         """
+        line = None
         try:
             async with asyncio.timeout(DEADLINE):
-                reader, writer = await asyncio.open_connection(server, PORT, limit=LINE_LIMIT)
-                line = cls(reader, writer)
+                line = cls(*await open_streams(via, server, PORT, LINE_LIMIT))
                 await line._write({"name": name})
                 await line._read("welcome")
-        except (OSError, TimeoutError) as error:
+        except (OSError, TimeoutError, ProxyRefusal, Refusal) as error:
+            if line is not None:
+                line.close()
             why = str(error) or f"no answer within {DEADLINE:g} s"
             raise Refusal(f"the relay {server}:{PORT} cannot be reached: {why}") from error
         return line
 
     async def send(self, recipient: str, ticket: bytes) -> None:
-        """Send a ticket to somebody."""
-        await self._write({"to": recipient, "ticket": base64.b64encode(ticket).decode()})
+        """Send a ticket to somebody.
+
+        Raises:
+            Refusal: the relay has hung up.
+        """
+        try:
+            await self._write({"to": recipient, "ticket": base64.b64encode(ticket).decode()})
+        except OSError as error:
+            raise Refusal(f"the relay broke off: {error.strerror or error}") from error
 
     async def receive(self) -> bytes:
         """Wait for a ticket.
@@ -66,7 +76,7 @@ class Line:
             raise Refusal(f"no ticket came through the relay within {DEADLINE:g} s") from error
         try:
             return base64.b64decode(message["ticket"], validate=True)
-        except (binascii.Error, TypeError) as error:
+        except (ValueError, TypeError) as error:
             raise Refusal("the relay delivered something that is not a ticket") from error
 
     def close(self) -> None:
@@ -80,7 +90,7 @@ class Line:
     async def _read(self, key: str) -> dict[str, Any]:
         try:
             message = json.loads(await self._reader.readline())
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise Refusal(f"the relay broke off: {error}") from error
         if not isinstance(message, dict) or key not in message:
             raise Refusal(f"the relay answered something without {key!r}")

@@ -21,13 +21,11 @@ from harness.nodes.host import default_gateway, own_address
 from harness.nodes.listener import Listener
 from harness.nodes.program import Command, Console, Facts, Refusal
 from harness.nodes.reflector import ask as reflect
+from harness.nodes.way import ProxyServer
 from harness.protocol import incident
 from harness.protocol.incident import Candidate, Incident, IncidentError
 
 RDP_PORT = 3389
-
-# Any address outside the LAN: it only says which interface the host would send from.
-_FAR_AWAY = IPv4Address("192.0.2.1")
 
 
 class Endpoint:
@@ -43,10 +41,12 @@ class Endpoint:
         self._dialler: Dialler | None = None
         self._line: Line | None = None
         self._opened: Incident | None = None
+        self._proxy: ProxyServer | None = None
 
     def commands(self) -> dict[str, Command]:
         """Return what the harness may ask for."""
         every: tuple[Callable[..., Any], ...] = (
+            self.use_proxy,
             self.invite,
             self.close,
             self.submit,
@@ -59,6 +59,10 @@ class Endpoint:
             self.abandon,
         )
         return {command.__name__: command for command in every}
+
+    async def use_proxy(self, protocol: str, address: str, port: int) -> None:
+        """Reach mail, relay and reflector through a proxy from now on."""
+        self._proxy = ProxyServer(protocol, IPv4Address(address), port)
 
     async def invite(
         self,
@@ -82,12 +86,12 @@ class Endpoint:
         self._listener = Listener(self._console, listen_port)
         await self._listener.open()
         port = self._listener.port if ticket_port is None else ticket_port
-        own = Candidate(str(own_address(_FAR_AWAY)), port)
+        own = Candidate(str(own_address()), port)
         candidates = [own]
         mapping = await self._map(port, minutes * 60, believe_refusal)
         if mapping is not None:
             candidates.append(Candidate(str(mapping.external), mapping.port))
-        elif (reflexive := await reflect(reflector)) is not None:
+        elif (reflexive := await reflect(self._proxy, reflector)) is not None:
             candidates.append(Candidate(str(reflexive), port))
         invitation = incident.compose(
             username=self._name, candidates=candidates, now=time.time(), minutes=minutes
@@ -95,11 +99,16 @@ class Endpoint:
         self._listener.admit(incident.invitation_key(invitation, password))
         Path(path).write_bytes(incident.write(invitation))
         self._console.tell("invited", addresses=[str(each) for each in candidates])
-        return {"addresses": [str(each) for each in candidates]}
+        return {"addresses": [str(each) for each in candidates], "port": self._listener.port}
 
-    async def close(self) -> None:
-        """End the invitation: stop to listen and have the mapping removed."""
+    async def close(self) -> Facts:
+        """End the invitation: stop to listen and have the mapping removed.
+
+        Returns the port that was listened on, None where there was no invitation.
+        """
+        port = None
         if self._listener is not None:
+            port = self._listener.port
             await self._listener.close()
         if self._mapper is not None and self._mapping is not None:
             try:
@@ -110,22 +119,23 @@ class Endpoint:
             self._mapping = None
         if self._line is not None:
             self._line.close()
+        return {"port": port}
 
     async def submit(self, path: str, server: str, sender: str, recipient: str) -> None:
         """Send the invitation on this disk by e-mail."""
         invitation = Path(path).read_bytes()
-        await asyncio.to_thread(post.submit, server, sender, recipient, invitation)
+        await asyncio.to_thread(post.submit, self._proxy, server, sender, recipient, invitation)
         self._console.tell("submitted", server=server, recipient=recipient)
 
     async def fetch(self, path: str, server: str, user: str, password: str) -> None:
         """Fetch an invitation from the mailbox to this disk."""
-        invitation = await asyncio.to_thread(post.fetch, server, user, password)
+        invitation = await asyncio.to_thread(post.fetch, self._proxy, server, user, password)
         Path(path).write_bytes(invitation)
         self._console.tell("fetched", server=server, size=len(invitation))
 
     async def sign_in(self, server: str) -> None:
         """Sign in to the Messenger relay."""
-        self._line = await Line.sign_in(server, self._name)
+        self._line = await Line.sign_in(self._proxy, server, self._name)
         self._console.tell("signed in", server=server)
 
     async def send(self, path: str, recipient: str) -> None:
@@ -149,19 +159,23 @@ class Endpoint:
         self._console.tell("opened", inviter=opened.username, addresses=addresses)
         return {"addresses": addresses}
 
-    async def dial(self, password: str, patience: float) -> Facts:
-        """Dial every address of the opened invitation; return every attempt."""
+    async def dial(self, password: str, patience: float, proxy_client: bool) -> Facts:
+        """Dial every address of the opened invitation; return every attempt.
+
+        Only with ``proxy_client`` does the connection itself go through the proxy.
+        """
         if self._opened is None:
             raise Refusal("there is no opened invitation to dial")
         key = incident.invitation_key(self._opened, password)
-        self._dialler = Dialler(self._console, key, patience)
+        via = self._proxy if proxy_client else None
+        self._dialler = Dialler(self._console, key, patience, via)
         attempts = await self._dialler.dial(self._opened.candidates)
         return {"attempts": [asdict(attempt) for attempt in attempts]}
 
-    async def abandon(self, local_port: int) -> None:
+    async def abandon(self, address: str, port: int) -> None:
         """Stop to wait for one attempt, whose SYN the harness has seen end."""
         if self._dialler is not None:
-            self._dialler.abandon(local_port)
+            self._dialler.abandon(address, port)
 
     async def _map(self, port: int, lifetime: int, believe_refusal: bool) -> Mapping | None:
         gateway = default_gateway()

@@ -149,7 +149,7 @@ def _ports_to_try(port: int) -> list[int]:
 
 
 async def _find_upnp(gateway: IPv4Address, believe_refusal: bool) -> PortMapper | None:
-    own = str(own_address(gateway))
+    own = str(own_address())
     with _udp(own) as multicast, _udp(own) as unicast:
         multicast.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(own))
         multicast.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, ssdp.TTL)
@@ -211,7 +211,7 @@ async def _ask_nat_pmp(gateway: IPv4Address, request: bytes) -> bytes | None:
     """
     loop = asyncio.get_running_loop()
     with (
-        _udp(str(own_address(gateway))) as sock,
+        _udp(str(own_address())) as sock,
         contextlib.suppress(TimeoutError, ConnectionRefusedError),
     ):
         sock.connect((str(gateway), natpmp.PORT))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import os
 import socket
 import struct
 from ipaddress import IPv4Address
@@ -9,6 +12,7 @@ from pathlib import Path
 
 _ROUTES = Path("/proc/net/route")
 _RTF_GATEWAY = 0x2
+_SIOCGIFADDR = 0x8915
 
 
 def default_gateway() -> IPv4Address | None:
@@ -21,8 +25,18 @@ def default_gateway() -> IPv4Address | None:
     return None
 
 
-def own_address(towards: IPv4Address) -> IPv4Address:
-    """Return the address this host sends from to another; no packet is sent to find out."""
+def own_address() -> IPv4Address:
+    """Return this host's address, that of its only interface but ``lo``.
+
+    Asked of the kernel's list of interfaces: a host behind a proxy has no route to anywhere.
+
+    Raises:
+        OSError: it has none.
+    """
+    names = [name for _, name in socket.if_nameindex() if name != "lo"]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect((str(towards), 9))
-        return IPv4Address(probe.getsockname()[0])
+        request = struct.pack("256s", names[0].encode()) if names else b""
+        if not request:
+            raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
+        answer = fcntl.ioctl(probe.fileno(), _SIOCGIFADDR, request)
+    return IPv4Address(answer[20:24])

@@ -7,17 +7,19 @@ from ipaddress import IPv4Address
 
 from harness.nodes import program
 from harness.nodes.program import Console
+from harness.nodes.way import ProxyServer, open_streams
 from harness.protocol import stun
+from harness.protocol.proxying import ProxyRefusal
 
 _DEADLINE = 2.0
 
 
-async def ask(server: str) -> IPv4Address | None:
+async def ask(via: ProxyServer | None, server: str) -> IPv4Address | None:
     """Return the address that the reflector sees this host by; None where it does not answer."""
     request = stun.request()
     try:
         async with asyncio.timeout(_DEADLINE):
-            reader, writer = await asyncio.open_connection(server, stun.PORT)
+            reader, writer = await open_streams(via, server, stun.PORT)
             try:
                 writer.write(request)
                 header = await reader.readexactly(stun.HEADER_BYTES)
@@ -25,7 +27,7 @@ async def ask(server: str) -> IPv4Address | None:
             finally:
                 writer.close()
         address, _ = stun.read_response(header + body, request)
-    except (OSError, TimeoutError, asyncio.IncompleteReadError, stun.StunError):
+    except (OSError, TimeoutError, ProxyRefusal, asyncio.IncompleteReadError, stun.StunError):
         return None
     return address
 

@@ -32,7 +32,7 @@ class Switchboard:
             while line := await reader.readline():
                 message = json.loads(line)
                 await self._carry(name, str(message["to"]), str(message["ticket"]))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             self._console.tell("hung up", name=name, why=str(error) or type(error).__name__)
         finally:
             if name is not None and self._lines.get(name) is writer:

@@ -90,7 +90,7 @@ class _Wire:
             self._writer.write(packet)
             await self._writer.drain()
         except OSError as error:
-            raise PeerError(f"the peer went away: {error.strerror}") from error
+            raise PeerError(f"the peer went away: {error.strerror or error}") from error
 
     async def receive(self, size: int) -> bytes:
         try:
@@ -117,4 +117,4 @@ class _Wire:
         except asyncio.IncompleteReadError as error:
             raise PeerError("the peer closed the connection") from error
         except OSError as error:
-            raise PeerError(f"the peer went away: {error.strerror}") from error
+            raise PeerError(f"the peer went away: {error.strerror or error}") from error

@@ -71,7 +71,7 @@ def parse(data: bytes) -> Packet | None:
     """Read an IPv4 packet's head; None for anything that is neither kind, or is cut short."""
     try:
         return _parse(data)
-    except (struct.error, IndexError):
+    except (struct.error, IndexError, ValueError):
         return None
 
 

@@ -13,7 +13,8 @@ from harness.words import End
 class Dialled:
     """One attempt: ``started`` is CLOCK_MONOTONIC and ``seconds`` its length, both in seconds.
 
-    ``session`` names the proven connection as its listener does; ``proven`` is when it was proven.
+    ``via_proxy`` says that it went through the site's proxy, whose SYN it then is. ``session``
+    names the proven connection as its listener does; ``proven`` is when it was proven.
     """
 
     address: str
@@ -23,6 +24,7 @@ class Dialled:
     seconds: float
     end: End
     detail: str
+    via_proxy: bool = False
     session: str | None = None
     proven: float | None = None
 

@@ -64,6 +64,8 @@ def _check(location: str, gateway: IPv4Address) -> str:
         port = url.port
     except ValueError as error:
         raise SsdpError(f"LOCATION is not a URL: {location[:80]!r}") from error
-    if url.scheme != "http" or url.hostname != str(gateway) or port == 0:
+    # The authority as a whole: readers disagree on what a user or a backslash in it means.
+    own = str(gateway) if port is None else f"{gateway}:{port}"
+    if url.scheme != "http" or url.netloc != own or port == 0:
         raise SsdpError(f"LOCATION is not an http URL of the gateway {gateway}: {location[:80]!r}")
     return location

@@ -8,8 +8,9 @@ from rich.console import Console
 from rich.text import Text
 
 from harness.judge.model import ScenarioResult
+from harness.judge.verdict import contradicts_prediction
 from harness.report.layout import COLOURS, print_hanging
-from harness.report.wording import attempt_line, contradicts_prediction, failed_controls, plain
+from harness.report.wording import attempt_line, failed_controls, plain
 from harness.words import Verdict
 
 _COLUMN = len("  documented  ")

@@ -12,7 +12,7 @@ from junitparser.junitparser import FinalResult
 
 from harness.judge.model import Results, Run, ScenarioResult
 from harness.report.files import write_atomically
-from harness.report.wording import attempt_line, failed_controls, reason
+from harness.report.wording import attempt_line, failed_controls, is_finding, reason
 from harness.words import Method, Verdict
 
 # junitparser says that it is typed, and yet leaves some of its functions without types.
@@ -89,9 +89,9 @@ def _answers(result: ScenarioResult) -> Iterator[tuple[str, str]]:
 
 def _ending(result: ScenarioResult) -> FinalResult | None:
     """Make the failure or error of a case; its text is the evidence, a line for each piece."""
-    if result.verdict in (Verdict.AGREES, Verdict.UNDOCUMENTED):
+    if not is_finding(result):
         return None
-    kind = Failure if result.verdict is Verdict.DIFFERS else Error
+    kind = Error if result.verdict in (Verdict.INVALID, Verdict.ERROR) else Failure
     ending = kind(reason(result), result.verdict.value)
     attempts = result.observed.attempts if result.observed is not None else ()
     evidence = [

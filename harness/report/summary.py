@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.text import Text
 
 from harness.judge.model import Results, ScenarioResult
-from harness.judge.verdict import summarize
+from harness.judge.verdict import contradicts_prediction, summarize
 from harness.report.layout import COLOURS, print_hanging
-from harness.report.wording import FINDINGS, contradicts_prediction, is_finding, plain, reason
+from harness.report.wording import FINDINGS, is_finding, plain, reason
 from harness.words import Answer, Verdict
 
 # The order of a reader's interest: contradictions, then what proves nothing, then the rest.

@@ -11,9 +11,10 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from harness.judge.model import Results, ScenarioResult
-from harness.kb import Claim, Table, load_tables
+from harness.kb import Claim, Table, load_tables, prose_scenarios
 from harness.report.details import print_details
 from harness.report.layout import COLOURS, print_hanging
+from harness.report.statements import print_statements
 from harness.report.summary import print_findings, print_notes, summary_line
 from harness.words import Method, Verdict
 
@@ -43,9 +44,9 @@ class _Line(NamedTuple):
 def render(results: Results, console: Console, notes: Sequence[str] = ()) -> None:
     """Print the whole report of a run.
 
-    The article's tables come first, then the scenarios that are in neither of them, in detail;
-    then a line for each finding, the notes, and the summary. A run of one topology is shown in
-    detail alone: it is a question about that topology, and a table would be mostly empty.
+    The article's tables come first, then its prose, then the scenarios that are in neither, in
+    detail; then a line for each finding, the notes, and the summary. A run of one topology is shown
+    in detail alone: it is a question about that topology, and a table would be mostly empty.
     """
     scenarios = results.scenarios
     found: dict[_Key, ScenarioResult] = {}
@@ -57,11 +58,16 @@ def render(results: Results, console: Console, notes: Sequence[str] = ()) -> Non
             if key in cells and key not in found:
                 found[key] = result
     _print_tables(console, found)
-    tabled = {id(result) for result in found.values()}
-    detailed = [result for result in scenarios if id(result) not in tabled]
+    told = {id(result) for result in found.values()}
+    prose = {bound.id for bound in prose_scenarios()}
+    beyond = {id(result) for result in scenarios if result.id in prose} - told
+    if found and beyond:
+        print_statements(results, console)
+        told |= beyond
+    detailed = [result for result in scenarios if id(result) not in told]
     print_details(console, detailed)
     repeat = len(detailed) > _SCREENFUL
-    print_findings(console, (r for r in scenarios if repeat or id(r) in tabled))
+    print_findings(console, (r for r in scenarios if repeat or id(r) in told))
     print_notes(console, notes)
     console.print(summary_line(results))
 

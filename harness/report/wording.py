@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.judge.model import Attempt, ScenarioResult
+from harness.judge.verdict import contradicts_prediction
 from harness.words import Verdict
 
 # Verdicts that a run must not end well with; the order is the order in which a reader needs them.
@@ -23,15 +24,6 @@ def plain(text: str) -> str:
         if char.isascii() and char.isprintable()
         else char.encode("unicode_escape").decode("ascii")
         for char in text
-    )
-
-
-def contradicts_prediction(result: ScenarioResult) -> bool:
-    """Say whether the packets did something else than the model of devices and methods."""
-    return (
-        result.predicted is not None
-        and result.observed is not None
-        and result.predicted.answer != result.observed.answer
     )
 
 

@@ -5,13 +5,21 @@ from __future__ import annotations
 import json
 import signal
 
-from harness.judge.model import Control, Documented, Observed, ScenarioResult, Timing
+from harness.judge.model import (
+    Control,
+    Documented,
+    Observed,
+    Predicted,
+    ScenarioResult,
+    Timing,
+)
 from harness.judge.verdict import judge
-from harness.kb import claim_for
+from harness.kb import Variant, claim_for, statements_for
+from harness.prediction import Options, predict
 from harness.runner.results_folder import ResultsFolder
 from harness.runner.scenario import Scenario
 from harness.runtime.pool import Message
-from harness.words import Verdict
+from harness.words import Answer, Verdict
 
 TRANSCRIPT = "transcript.jsonl"
 
@@ -47,12 +55,7 @@ class Record:
             RunError: the bundle cannot be written.
         """
         scenario = self.scenario
-        claim = claim_for(scenario.method, scenario.novice, scenario.expert)
-        documented = (
-            Documented(answer=claim.answer, claim=claim.id, source=claim.source)
-            if claim is not None
-            else None
-        )
+        documented = documented_answer(scenario)
         observed, controls, error = self._seen(ended)
         if observed is None:
             verdict, why = Verdict.ERROR, error
@@ -65,7 +68,7 @@ class Record:
             novice=scenario.novice,
             expert=scenario.expert,
             documented=documented,
-            predicted=None,
+            predicted=predicted_answer(scenario),
             observed=observed,
             controls=controls,
             verdict=verdict,
@@ -114,6 +117,31 @@ class Record:
         for name, text in files.items():
             folder.write(f"{bundle}/{name}", text)
         return bundle
+
+
+def documented_answer(scenario: Scenario) -> Documented | None:
+    """Return what the article says of a scenario: its tables, where they speak, else its prose.
+
+    Of several statements one with a definite answer is taken.
+    """
+    if scenario.variant == Variant():
+        claim = claim_for(scenario.method, scenario.novice, scenario.expert)
+        if claim is not None:
+            return Documented(answer=claim.answer, claim=claim.id, source=claim.source)
+    statements = sorted(
+        statements_for(scenario.id), key=lambda statement: statement.answer is Answer.DEPENDS
+    )
+    if not statements:
+        return None
+    first = statements[0]
+    return Documented(answer=first.answer, claim=first.id, source=first.source)
+
+
+def predicted_answer(scenario: Scenario) -> Predicted:
+    """Return what the model of devices and methods says of a scenario."""
+    options = Options(expert_port=scenario.terms.expert_port)
+    prediction = predict(scenario.topology, scenario.method, options)
+    return Predicted(answer=prediction.answer, why=prediction.why)
 
 
 def _with_failed(error: str, controls: tuple[Control, ...]) -> str:

@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.assistance.methods import Call, assist
-from harness.assistance.people import INVITATION, Person, Services, Terms
+from harness.assistance.people import INVITATION, Person, ProxyServer, Services, Terms
 from harness.errors import ScenarioError
 from harness.judge.journey import Event, Sighting, attempt, origin
 from harness.judge.model import Control, Observed, Winner
+from harness.kb import Variant
 from harness.lab.lab import Lab
 from harness.runtime.pool import Send
-from harness.topology.model import Topology, chain_name
-from harness.topology.plan import SERVICES, plan
+from harness.topology.model import Site, Topology, chain_name
+from harness.topology.plan import SERVICES, plan, proxy_node
 from harness.words import Answer, Method, Role
 
 READY_DEADLINE = 10.0
@@ -51,8 +52,16 @@ class Scenario:
 
     @property
     def id(self) -> str:
-        """``METHOD/NOVICE+EXPERT``."""
-        return f"{self.method}/{chain_name(self.novice)}+{chain_name(self.expert)}"
+        """``METHOD/NOVICE+EXPERT``, and ``@`` what departs from the default, if anything does."""
+        chains = f"{chain_name(self.novice)}+{chain_name(self.expert)}"
+        return f"{self.method}/{chains}{self.variant.suffix}"
+
+    @property
+    def variant(self) -> Variant:
+        """What the two people do otherwise than by default."""
+        sites = {Role.NOVICE: self.topology.novice, Role.EXPERT: self.topology.expert}
+        clients = tuple(role for role, site in sites.items() if site.proxy_client)
+        return Variant(expert_port=self.terms.expert_port, proxy_client=clients)
 
 
 def perform(scenario: Scenario, scratch: Path, send: Send) -> None:
@@ -136,37 +145,75 @@ class _Play:
             await stranger.connect()
             await stranger.ask("listen", READY_DEADLINE, port=port)
         lab.watch.follow(self._abandon)
-        novice, expert = (
-            Person(role, program, _PathDisk(lab.disk(role.value)))
-            for role, program in self._people.items()
-        )
+        novice, expert = (self._person(role) for role in Role)
         calls = await assist(scenario.method, novice, expert, services, scenario.terms)
         lab.watch.drain()
-        observed = _observe(calls, lab.watch.sightings)
+        observed = self._observe(calls)
         lab.controls += _trace_controls(observed)
         return observed
+
+    def _person(self, role: Role) -> Person:
+        lab, site = self._lab, self._site(role)
+        firewall = site.host_firewall
+        opens = firewall is not None and firewall.opened_by_remote_assistance
+        proxy = None
+        if site.proxy is not None and site.proxy.proxy is not None:
+            server = site.proxy.proxy
+            address = site.proxy.subnet.address.ip
+            proxy = ProxyServer(server.protocol.value, address, server.port)
+        return Person(
+            role,
+            self._people[role],
+            _PathDisk(lab.disk(role.value)),
+            firewall=_HostFirewall(lab, role.value) if opens else None,
+            proxy=proxy,
+            proxy_client=site.proxy_client,
+        )
+
+    def _site(self, role: Role) -> Site:
+        topology = self._scenario.topology
+        return topology.novice if role is Role.NOVICE else topology.expert
 
     def _abandon(self, sighting: Sighting) -> None:
         """Tell a dialler that a rule has ended its SYN, so that it need not wait for patience."""
         if sighting.event is Event.ENDED and (sent := origin(self._lab.watch.sightings, sighting)):
-            node, port = sent
-            self._people[Role(node)].post("abandon", local_port=port)
+            node, syn = sent
+            # The host's own, or its proxy's: both are named after the role.
+            dialler = self._people[Role(node.partition(".")[0])]
+            dialler.post("abandon", address=str(syn.destination), port=syn.destination_port)
+
+    def _observe(self, calls: Sequence[Call]) -> Observed:
+        """Join what the diallers know with what the kernels saw."""
+        sightings = self._lab.watch.sightings
+        proxies = {role: proxy_node(role, self._site(role)) for role in Role}
+        attempts = tuple(
+            attempt(call.dialler, call.dialled, sightings, proxies[call.dialler]) for call in calls
+        )
+        proven = [call for call in calls if call.dialled.proven is not None]
+        if not proven:
+            return Observed(answer=Answer.NO, winner=None, attempts=attempts)
+        first = min(proven, key=lambda call: call.dialled.proven or 0.0)
+        winner = Winner(
+            dialler=first.dialler,
+            address=first.dialled.address,
+            port=first.dialled.port,
+            seconds=round(first.dialled.seconds, 6),
+        )
+        return Observed(answer=Answer.YES, winner=winner, attempts=attempts)
 
 
-def _observe(calls: Sequence[Call], sightings: Sequence[Sighting]) -> Observed:
-    """Join what the diallers know with what the kernels saw."""
-    attempts = tuple(attempt(call.dialler, call.dialled, sightings) for call in calls)
-    proven = [call for call in calls if call.dialled.proven is not None]
-    if not proven:
-        return Observed(answer=Answer.NO, winner=None, attempts=attempts)
-    first = min(proven, key=lambda call: call.dialled.proven or 0.0)
-    winner = Winner(
-        dialler=first.dialler,
-        address=first.dialled.address,
-        port=first.dialled.port,
-        seconds=round(first.dialled.seconds, 6),
-    )
-    return Observed(answer=Answer.YES, winner=winner, attempts=attempts)
+class _HostFirewall:
+    """The firewall that is on a host of the lab."""
+
+    def __init__(self, lab: Lab, node: str) -> None:
+        self._lab = lab
+        self._node = node
+
+    def open(self, port: int) -> None:
+        self._lab.open_port(self._node, port)
+
+    def close(self, port: int) -> None:
+        self._lab.close_port(self._node, port)
 
 
 def _trace_controls(observed: Observed) -> list[Control]:
@@ -191,4 +238,4 @@ def _send_evidence(lab: Lab, send: Send) -> None:
             name = f"{role}.MsRcIncident"
             send({"file": name, "text": invitation.read_text(encoding="ascii")})
     for name, text in lab.daemon_logs().items():
-        send({"file": f"{name}.miniupnpd.log", "text": text})
+        send({"file": f"{name}.log", "text": text})

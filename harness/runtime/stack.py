@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 
 @dataclass(frozen=True)
@@ -16,12 +16,21 @@ class Interface:
 
 
 @dataclass(frozen=True)
+class Route:
+    """A network and the next hop to it."""
+
+    to: IPv4Network
+    via: IPv4Address
+
+
+@dataclass(frozen=True)
 class Stack:
-    """A node's interfaces and default gateway, and whether it passes packets on."""
+    """A node's interfaces, default gateway and further routes; whether it passes packets on."""
 
     interfaces: tuple[Interface, ...]
     gateway: IPv4Address | None
     forwards: bool
+    routes: tuple[Route, ...] = ()
 
 
 @dataclass(frozen=True)

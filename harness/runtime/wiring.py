@@ -123,6 +123,8 @@ def _configure(netlink: IPRoute, name: str, stack: Stack, numbers: Mapping[Plug,
         netlink.link("set", index=number, state="up")
     if stack.gateway is not None:
         netlink.route("add", dst="default", gateway=str(stack.gateway))
+    for route in stack.routes:
+        netlink.route("add", dst=str(route.to), gateway=str(route.via))
 
 
 @retry(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
-from ipaddress import IPv4Address, IPv4Interface
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,12 +18,14 @@ from harness.topology.model import (
     IspLink,
     Site,
     SiteFile,
+    Subnet,
     Topology,
     TopologyFile,
     chain_name,
     check_disjoint,
     check_host,
 )
+from harness.words import Role
 
 # The schema library's own words where a TOML file's author would not know them.
 _REASONS = {
@@ -78,12 +80,23 @@ class Library:
         """Read one topology file."""
         return self._topology(_read(TopologyFile, path), str(path))
 
-    def from_chains(self, novice: tuple[str, ...], expert: tuple[str, ...]) -> Topology:
-        """Make a topology of two chains of device names; the empty chain is a direct host."""
+    def from_chains(
+        self,
+        novice: tuple[str, ...],
+        expert: tuple[str, ...],
+        proxy_client: Collection[Role] = (),
+    ) -> Topology:
+        """Make a topology of two chains of device names; the empty chain is a direct host.
+
+        The roles in ``proxy_client`` make the Remote Assistance connection through their proxy.
+        """
         name = f"{chain_name(novice)}+{chain_name(expert)}"
         try:
             content = TopologyFile.model_validate(
-                {"novice": {"chain": novice}, "expert": {"chain": expert}}
+                {
+                    role.value: {"chain": chain, "proxy_client": role in proxy_client}
+                    for role, chain in ((Role.NOVICE, novice), (Role.EXPERT, expert))
+                }
             )
         except ValidationError as error:
             raise DefinitionError(f"topology {name}: {_first_reason(error)}") from error
@@ -102,15 +115,38 @@ class Library:
         )
 
     def _site(self, site: SiteFile, link: IspLink, where: str) -> Site:
-        chain = tuple(self._device(entry, f"{where}.chain") for entry in site.chain)
-        self._check_subnets(chain, f"{where}.chain")
-        inner = chain[0].lan.address if chain else link.router
-        address = site.address or (chain[0].lan.host if chain else link.site)
+        devices = [self._device(entry, f"{where}.chain") for entry in site.chain]
         try:
-            _check_hosts(site, chain, inner, address)
+            chain = tuple(_with_routed_lans(devices, link))
+            _check_chain(chain, site)
+            lans = [(f"the LAN of {each.name}", each.lan.network) for each in chain if each.lan]
+            check_disjoint(self._networks_beside(lans) + lans)
+        except ValueError as error:
+            raise DefinitionError(f"{where}.chain: {error}") from error
+        boxes = [device for device in chain if device.lan is not None]
+        inner = boxes[0].subnet.address if boxes else link.router
+        address = site.address or (boxes[0].subnet.host if boxes else link.site)
+        try:
+            _check_hosts(site, boxes, inner, address)
         except ValueError as error:
             raise DefinitionError(f"{where}: {error}") from error
-        return Site(chain=chain, address=address, listens=site.listens, neighbours=site.neighbours)
+        return Site(
+            chain=chain,
+            address=address,
+            listens=site.listens,
+            proxy_client=site.proxy_client,
+            neighbours=site.neighbours,
+        )
+
+    def _networks_beside(
+        self, lans: list[tuple[str, IPv4Network]]
+    ) -> list[tuple[str, IPv4Network]]:
+        """The internet's networks, but for the blocks that LANs of the chain were taken from."""
+        return [
+            (name, network)
+            for name, network in self.internet.networks()
+            if not any(lan != network and lan.subnet_of(network) for _, lan in lans)
+        ]
 
     def _device(self, link: ChainLink, where: str) -> Device:
         device = self.devices.get(link.device)
@@ -121,25 +157,40 @@ class Library:
             )
         return device if link.lan is None else device.model_copy(update={"lan": link.lan})
 
-    def _check_subnets(self, chain: tuple[Device, ...], where: str) -> None:
-        lans = [(f"the LAN of {device.name}", device.lan.network) for device in chain]
-        links = [
-            (f"the internet's {name} link", getattr(self.internet, name).router.network)
-            for name in Internet.model_fields
-        ]
-        try:
-            check_disjoint(links + lans)
-        except ValueError as error:
-            raise DefinitionError(f"{where}: {error}") from error
+
+def _with_routed_lans(devices: Iterable[Device], link: IspLink) -> Iterator[Device]:
+    """Give each box that does not translate the next 256 addresses routed to its site."""
+    blocks = link.routed.subnets(new_prefix=24) if link.routed is not None else iter(())
+    for device in devices:
+        if device.firewall is None or device.lan is not None:
+            yield device
+            continue
+        block = next(blocks, None)
+        if block is None:
+            raise ValueError(f"{device.name} has no lan, and no block is left that is routed here")
+        router, host = block[1], block[2]
+        address = IPv4Interface((router, block.prefixlen))
+        yield device.model_copy(update={"lan": Subnet(address=address, host=host)})
+
+
+def _check_chain(chain: tuple[Device, ...], site: SiteFile) -> None:
+    for device in chain[1:]:
+        if device.host_firewall is not None:
+            raise ValueError(f"{device.name} is on the host itself: it comes first")
+    proxies = [device.name for device in chain if device.proxy is not None]
+    if len(proxies) > 1:
+        raise ValueError(f"{' and '.join(proxies)}: a site has one proxy at most")
+    if site.proxy_client and not proxies:
+        raise ValueError("proxy_client is set, and there is no proxy")
 
 
 def _check_hosts(
-    site: SiteFile, chain: tuple[Device, ...], inner: IPv4Interface, address: IPv4Address
+    site: SiteFile, boxes: Sequence[Device], inner: IPv4Interface, address: IPv4Address
 ) -> None:
     check_host(address, inner, "address")
-    if site.neighbours and not chain:
+    if site.neighbours and not boxes:
         raise ValueError("neighbours need a device: a direct host has no LAN")
-    names = {device.name for device in chain}
+    names = {device.name for device in boxes}
     addresses = {address}
     for neighbour in site.neighbours:
         key = f"neighbours.{neighbour.name}"

@@ -45,10 +45,15 @@ class Subnet(Definition):
 
 
 class IspLink(Definition):
-    """The link between the core router and one site (or the services)."""
+    """The link between the core router and one site (or the services).
+
+    ``routed`` is a block of addresses that the internet routes to the site: a box that does not
+    translate takes its LAN from it, 256 addresses each.
+    """
 
     router: IPv4Interface
     site: IPv4Address
+    routed: IPv4Network | None = None
 
     @model_validator(mode="after")
     def _site_is_in_the_subnet(self) -> IspLink:
@@ -70,9 +75,17 @@ class Internet(Definition):
 
     @model_validator(mode="after")
     def _links_are_apart(self) -> Internet:
-        links = {name: getattr(self, name).router.network for name in type(self).model_fields}
-        check_disjoint(list(links.items()))
+        check_disjoint(self.networks())
         return self
+
+    def networks(self) -> list[tuple[str, IPv4Network]]:
+        """Return every network of the internet with its name."""
+        links = [(name, getattr(self, name)) for name in type(self).model_fields]
+        named = [(f"the internet's {name} link", link.router.network) for name, link in links]
+        blocks = [
+            (f"the block routed to {name}", link.routed) for name, link in links if link.routed
+        ]
+        return named + blocks
 
 
 class Unsolicited(StrEnum):
@@ -89,9 +102,26 @@ class Forward(Definition):
     to_port: Port
 
 
+class Mapping(StrEnum):
+    """How a NAT chooses the external port of a connection (RFC 4787 4.1, RFC 5382 REQ-1)."""
+
+    ENDPOINT_INDEPENDENT = "endpoint-independent"
+    ADDRESS_AND_PORT_DEPENDENT = "address-and-port-dependent"
+
+
+class Filtering(StrEnum):
+    """From whom a NAT lets packets in to a mapped port (RFC 4787 5, RFC 5382 REQ-3)."""
+
+    ENDPOINT_INDEPENDENT = "endpoint-independent"
+    ADDRESS_DEPENDENT = "address-dependent"
+    ADDRESS_AND_PORT_DEPENDENT = "address-and-port-dependent"
+
+
 class Nat(Definition):
     """A NAT's translation; outbound is allowed, inbound only for what was asked for."""
 
+    mapping: Mapping = Mapping.ENDPOINT_INDEPENDENT
+    filtering: Filtering = Filtering.ADDRESS_AND_PORT_DEPENDENT
     unsolicited: Unsolicited
     forward: tuple[Forward, ...] = ()
 
@@ -101,6 +131,64 @@ class Nat(Definition):
         for port in ports:
             if ports.count(port) > 1:
                 raise ValueError(f"forward: port {port} is forwarded twice")
+        return self
+
+    @model_validator(mode="after")
+    def _open_filtering_needs_a_port_that_stays(self) -> Nat:
+        stays = self.mapping is Mapping.ENDPOINT_INDEPENDENT
+        if not stays and self.filtering is not Filtering.ADDRESS_AND_PORT_DEPENDENT:
+            raise ValueError(
+                f"filtering {self.filtering.value} needs mapping endpoint-independent: "
+                "otherwise each peer is shown another port, and no other peer can use it"
+            )
+        return self
+
+
+class Firewall(Definition):
+    """A box between LAN and WAN that translates nothing.
+
+    ``inbound`` are the TCP ports that it opens from the WAN, ``outbound`` those that it allows
+    from the LAN, all where it is not given.
+    """
+
+    unsolicited: Unsolicited
+    inbound: tuple[Port, ...] = ()
+    outbound: tuple[Port, ...] | None = None
+
+
+class HostFirewall(Definition):
+    """A firewall on the host itself, as Windows XP's ICF: outbound allowed, inbound dropped.
+
+    ``opened_by_remote_assistance`` says whether Remote Assistance opens its own port in it while
+    an invitation is open.
+    """
+
+    unsolicited: Unsolicited
+    opened_by_remote_assistance: bool
+
+
+class ProxyProtocol(StrEnum):
+    """What a proxy speaks: HTTP CONNECT (RFC 9110 9.3.6) or SOCKS 5 (RFC 1928)."""
+
+    HTTP = "http"
+    SOCKS5 = "socks5"
+
+
+class Proxy(Definition):
+    """A proxy server on a box that forwards nothing: the host has no other way out.
+
+    ``connect_ports`` are the TCP ports that its policy lets a client connect to, all where it is
+    not given; SOCKS proxies have no such policy here.
+    """
+
+    protocol: ProxyProtocol
+    port: Port
+    connect_ports: tuple[Port, ...] | None = None
+
+    @model_validator(mode="after")
+    def _only_http_has_a_policy(self) -> Proxy:
+        if self.protocol is ProxyProtocol.SOCKS5 and self.connect_ports is not None:
+            raise ValueError("connect_ports: only an http proxy has such a policy")
         return self
 
 
@@ -115,21 +203,50 @@ class NatPmp(Definition):
 
 
 class Device(Definition):
-    """What a host can stand behind: one file under ``topologies/devices``."""
+    """What a host can stand behind: one file under ``topologies/devices``.
+
+    It is exactly one of a NAT, a firewall, a host firewall and a proxy. A host firewall has no LAN;
+    a firewall without one takes it from the site's routed block.
+    """
 
     name: Name
     title: str
     source: str
     note: str = ""
-    lan: Subnet
-    nat: Nat
+    lan: Subnet | None = None
+    nat: Nat | None = None
+    firewall: Firewall | None = None
+    host_firewall: HostFirewall | None = None
+    proxy: Proxy | None = None
     upnp: Upnp | None = None
     nat_pmp: NatPmp | None = None
+
+    @model_validator(mode="after")
+    def _is_one_thing(self) -> Device:
+        kinds = ("nat", "firewall", "host_firewall", "proxy")
+        given = [kind for kind in kinds if getattr(self, kind) is not None]
+        if len(given) != 1:
+            said = f"has {' and '.join(given)}" if given else "has none"
+            raise ValueError(f"a device has exactly one of {', '.join(kinds)}; this one {said}")
+        if self.maps_ports and self.nat is None:
+            raise ValueError("upnp and nat_pmp need nat: there is nothing else to map")
+        if self.host_firewall is not None and self.lan is not None:
+            raise ValueError("lan: a host firewall is on the host and has no LAN")
+        if self.lan is None and (self.nat is not None or self.proxy is not None):
+            raise ValueError("lan: this key is missing")
+        return self
 
     @property
     def maps_ports(self) -> bool:
         """Whether the device offers a port-mapping protocol."""
         return self.upnp is not None or self.nat_pmp is not None
+
+    @property
+    def subnet(self) -> Subnet:
+        """The LAN of a box; a host firewall has none, and asking for it is a mistake."""
+        if self.lan is None:
+            raise ValueError(f"{self.name} has no LAN")
+        return self.lan
 
 
 class Neighbour(Definition):
@@ -161,6 +278,7 @@ class SiteFile(Definition):
     chain: tuple[ChainLink, ...] = ()
     address: IPv4Address | None = None
     listens: Port | None = None
+    proxy_client: bool = False
     neighbours: tuple[Neighbour, ...] = ()
 
 
@@ -177,12 +295,29 @@ class Site(Definition):
 
     ``address`` is the host's own; ``listens`` is set where the novice listens on another port than
     its ticket says (KB307711: the port was changed and the invitation still carries 3389).
+    ``proxy_client`` says whether Remote Assistance's own connection goes through the site's proxy.
     """
 
     chain: tuple[Device, ...]
     address: IPv4Address
     listens: Port | None
+    proxy_client: bool
     neighbours: tuple[Neighbour, ...]
+
+    @property
+    def boxes(self) -> tuple[Device, ...]:
+        """The devices that are boxes of their own, host outward: all but a host firewall."""
+        return tuple(device for device in self.chain if device.host_firewall is None)
+
+    @property
+    def host_firewall(self) -> HostFirewall | None:
+        """The firewall on the host itself, if it has one."""
+        return self.chain[0].host_firewall if self.chain else None
+
+    @property
+    def proxy(self) -> Device | None:
+        """The proxy of the chain, if it has one."""
+        return next((device for device in self.chain if device.proxy is not None), None)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -7,11 +7,11 @@ interface is ``eth0``, a device has ``lan`` and ``wan``, the core router one ``t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Interface
 
-from harness.runtime.stack import Interface, Link, Plug, Stack
+from harness.runtime.stack import Interface, Link, Plug, Route, Stack
 from harness.topology.model import Device, IspLink, Site, Topology
 from harness.words import Role
 
@@ -32,8 +32,9 @@ class Kind(StrEnum):
 class NodePlan:
     """One node: its network stack, and the device that it plays.
 
-    ``inward`` is the address of the next host inward of a device: the one a hand-made forward
-    goes to. ``stranger`` is the TCP port on which a host answers without holding an invitation.
+    ``inward`` is the address of the next host inward of a box: the one a hand-made forward goes
+    to. ``device`` of a host is the firewall that is on it. ``stranger`` is the TCP port on which a
+    host answers without holding an invitation.
     """
 
     name: str
@@ -73,69 +74,94 @@ def plan(topology: Topology) -> LabPlan:
     nodes: list[NodePlan] = []
     links: list[Link] = []
     core: list[Interface] = []
+    routes: list[Route] = []
     for role, site, link in (
         (Role.NOVICE, topology.novice, internet.novice),
         (Role.EXPERT, topology.expert, internet.expert),
     ):
         outermost = _add_site(role, site, link, nodes, links)
+        if link.routed is not None:
+            routes.append(Route(link.routed, link.site))
         core.append(_join_core(role.value, outermost, link, links))
-    nodes.append(_host(SERVICES, internet.services.site, internet.services.router, Kind.SERVICES))
+    router = internet.services.router
+    nodes.append(_host(SERVICES, internet.services.site, router, Kind.SERVICES, router.ip))
     core.append(_join_core(SERVICES, Plug(SERVICES, "eth0"), internet.services, links))
-    nodes.append(NodePlan(INTERNET, Kind.INTERNET, Stack(tuple(core), None, forwards=True)))
+    stack = Stack(tuple(core), None, forwards=True, routes=tuple(routes))
+    nodes.append(NodePlan(INTERNET, Kind.INTERNET, stack))
     return LabPlan(topology, tuple(nodes), tuple(links))
 
 
-def device_nodes(role: Role, site: Site) -> Iterator[tuple[str, Device]]:
-    """Yield node name and device for each device of a site, host outward."""
-    names = site.names
-    for position, device in enumerate(site.chain):
+def box_nodes(role: Role, site: Site) -> Iterator[tuple[str, Device]]:
+    """Yield node name and device for each box of a site, host outward."""
+    names = [device.name for device in site.boxes]
+    for position, device in enumerate(site.boxes):
         again = names[:position].count(device.name)
         suffix = f".{again + 1}" if again else ""
         yield f"{role}.{device.name}{suffix}", device
+
+
+def proxy_node(role: Role, site: Site) -> str | None:
+    """Return the node of a site's proxy, if it has one."""
+    return next((name for name, device in box_nodes(role, site) if device.proxy is not None), None)
 
 
 def _add_site(
     role: Role, site: Site, link: IspLink, nodes: list[NodePlan], links: list[Link]
 ) -> Plug:
     """Add the site's nodes and inner links; return the plug that faces the internet."""
-    inner_router = site.chain[0].lan.address if site.chain else link.router
-    nodes.append(_host(role.value, site.address, inner_router, Kind.HOST))
+    boxes = list(box_nodes(role, site))
+    inner_router = boxes[0][1].subnet.address if boxes else link.router
+    gateway = _gateway(boxes[0][1] if boxes else None, inner_router)
+    host = _host(role.value, site.address, inner_router, Kind.HOST, gateway)
+    if site.host_firewall is not None:
+        host = replace(host, device=site.chain[0])
+    nodes.append(host)
     outward, inward = Plug(role.value, "eth0"), site.address
-    devices = list(device_nodes(role, site))
-    for position, (name, device) in enumerate(devices):
-        further = devices[position + 1 :]
-        uplink = further[0][1].lan.address if further else link.router
-        own = further[0][1].lan.host if further else link.site
+    behind: list[Route] = []
+    for position, (name, device) in enumerate(boxes):
+        further = boxes[position + 1][1] if position + 1 < len(boxes) else None
+        uplink = further.subnet.address if further is not None else link.router
+        own = further.subnet.host if further is not None else link.site
         ports: tuple[str, ...] = ()
         if position == 0 and site.neighbours:
             ports = ("lan-host", *(f"lan-{index}" for index in range(len(site.neighbours))))
             links.append(Link(outward, Plug(name, ports[0])))
             for neighbour, port in zip(site.neighbours, ports[1:], strict=True):
-                host = f"{role}.{neighbour.name}"
+                node = f"{role}.{neighbour.name}"
                 nodes.append(
-                    _host(host, neighbour.address, inner_router, Kind.HOST, neighbour.stranger)
+                    _host(
+                        node,
+                        neighbour.address,
+                        inner_router,
+                        Kind.HOST,
+                        gateway,
+                        neighbour.stranger,
+                    )
                 )
-                links.append(Link(Plug(host, "eth0"), Plug(name, port)))
+                links.append(Link(Plug(node, "eth0"), Plug(name, port)))
         else:
             links.append(Link(outward, Plug(name, "lan")))
-        nodes.append(
-            NodePlan(
-                name,
-                Kind.DEVICE,
-                Stack(
-                    (
-                        Interface("lan", device.lan.address, ports),
-                        Interface("wan", _in_subnet(own, uplink)),
-                    ),
-                    uplink.ip,
-                    forwards=True,
-                ),
-                device=device,
-                inward=inward,
-            )
+        interfaces = (
+            Interface("lan", device.subnet.address, ports),
+            Interface("wan", _in_subnet(own, uplink)),
         )
+        stack = Stack(
+            interfaces,
+            _gateway(further, uplink),
+            forwards=device.proxy is None,
+            routes=tuple(behind),
+        )
+        nodes.append(NodePlan(name, Kind.DEVICE, stack, device=device, inward=inward))
+        # What is behind a box that does not translate is reached through it.
+        inside = [*(route.to for route in behind), device.subnet.network]
+        behind = [Route(network, own) for network in inside] if device.firewall else []
         outward, inward = Plug(name, "wan"), own
     return outward
+
+
+def _gateway(box: Device | None, router: IPv4Interface) -> IPv4Address | None:
+    """The default gateway of whoever is inside a box: a proxy passes nothing on, so it is none."""
+    return None if box is not None and box.proxy is not None else router.ip
 
 
 def _join_core(name: str, outermost: Plug, link: IspLink, links: list[Link]) -> Interface:
@@ -145,10 +171,15 @@ def _join_core(name: str, outermost: Plug, link: IspLink, links: list[Link]) -> 
 
 
 def _host(
-    name: str, address: IPv4Address, router: IPv4Interface, kind: Kind, stranger: int | None = None
+    name: str,
+    address: IPv4Address,
+    router: IPv4Interface,
+    kind: Kind,
+    gateway: IPv4Address | None,
+    stranger: int | None = None,
 ) -> NodePlan:
     eth0 = Interface("eth0", _in_subnet(address, router))
-    return NodePlan(name, kind, Stack((eth0,), router.ip, forwards=False), stranger=stranger)
+    return NodePlan(name, kind, Stack((eth0,), gateway, forwards=False), stranger=stranger)
 
 
 def _in_subnet(address: IPv4Address, router: IPv4Interface) -> IPv4Interface:

@@ -10,6 +10,7 @@ from rich.console import Console
 from runs import fake_daemon
 from worlds import topology
 
+from harness.assistance.people import Terms
 from harness.judge.model import ScenarioResult
 from harness.judge.verdict import exit_code
 from harness.report.progress import PlainProgress
@@ -21,10 +22,10 @@ from harness.words import Method, Verdict
 
 
 def _run(folder: Path, method: Method, novice: str = "nat") -> ScenarioResult:
-    scenarios = of_topology(topology(novice=novice), [method])
+    scenarios = of_topology(topology(novice=novice), [method], Terms(password="secret"))
     progress = PlainProgress(Console(file=StringIO()))
     results = runner.run(scenarios, ResultsFolder(folder), 1, progress)
-    assert exit_code(results.summary) == 3
+    assert exit_code(results.scenarios) == 3
     (result,) = results.scenarios
     return result
 

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 
 import pytest
 from definitions import (
     device,
+    direct_site,
+    firewall,
+    host_firewall,
     internet,
     neighbour,
     plan_of,
     project,
     project_topologies,
+    proxy,
     site,
     three_devices,
 )
 
-from harness.runtime.stack import Interface, Link, Plug, Stack
+from harness.runtime.stack import Interface, Link, Plug, Route, Stack
 from harness.topology.model import Device
 from harness.topology.plan import Kind, LabPlan, NodePlan, plan
 
@@ -26,6 +30,9 @@ MAX_INTERFACE_NAME = 15
 """The kernel's IFNAMSIZ, less the terminating zero."""
 
 CORE_LINKS = {("novice", "to-novice"), ("expert", "to-expert"), ("services", "to-services")}
+
+ROUTED = (("24.0.0.0/16", "21.0.0.2"), ("25.0.0.0/16", "22.0.0.2"))
+"""What the internet routes to the sites, and to where there."""
 
 NEIGHBOURS = (neighbour("printer", "10.1.1.7"), neighbour("laptop", "10.1.1.8", 3389))
 
@@ -35,6 +42,13 @@ def _same_device_twice() -> LabPlan:
     return plan_of(novice=site(inner, middle.model_copy(update={"name": inner.name})))
 
 
+def walls(*names: str) -> tuple[Device, ...]:
+    """Return firewalls, each with the next network of the novice's block."""
+    return tuple(
+        firewall(name, f"24.0.{index}.1/24", f"24.0.{index}.2") for index, name in enumerate(names)
+    )
+
+
 SHAPES = {
     "direct": plan_of(),
     "one device": plan_of(novice=site(three_devices()[0])),
@@ -42,6 +56,16 @@ SHAPES = {
     "three devices": plan_of(expert=site(*three_devices())),
     "the same device twice": _same_device_twice(),
     "neighbours": plan_of(site(*three_devices(), neighbours=NEIGHBOURS), site(device())),
+    "a firewall": plan_of(novice=site(*walls("wall"))),
+    "two firewalls": plan_of(novice=site(*walls("inner", "outer"))),
+    "a firewall inside a NAT": plan_of(novice=site(*walls("wall"), device())),
+    "a NAT inside a firewall": plan_of(novice=site(device(), *walls("wall"))),
+    "a host firewall": plan_of(novice=direct_site("21.0.0.2", host_firewall())),
+    "a host firewall and a box": plan_of(novice=site(host_firewall(), device())),
+    "a proxy": plan_of(novice=site(proxy())),
+    "a proxy among others": plan_of(
+        novice=site(host_firewall(), device(), proxy(), *walls("wall"), neighbours=NEIGHBOURS)
+    ),
 }
 each_shape = pytest.mark.parametrize("lab", SHAPES.values(), ids=SHAPES)
 
@@ -50,13 +74,25 @@ def names(lab: LabPlan) -> list[str]:
     return [node.name for node in lab.nodes]
 
 
-def stack(interfaces: dict[str, str], gateway: str | None, *, forwards: bool) -> Stack:
-    """Make a stack of interfaces without ports."""
+def stack(
+    interfaces: dict[str, str],
+    gateway: str | None,
+    *,
+    forwards: bool,
+    routes: Iterable[tuple[str, str]] = (),
+) -> Stack:
+    """Make a stack of interfaces without ports; ``routes`` has pairs of network and next hop."""
     return Stack(
         tuple(Interface(name, IPv4Interface(own)) for name, own in interfaces.items()),
         IPv4Address(gateway) if gateway is not None else None,
         forwards,
+        tuple(Route(IPv4Network(to), IPv4Address(via)) for to, via in routes),
     )
+
+
+def routes(node: NodePlan) -> dict[str, str]:
+    """Return a node's further routes: network and next hop."""
+    return {str(route.to): str(route.via) for route in node.stack.routes}
 
 
 def plugs(links: Iterable[Link]) -> list[Plug]:
@@ -93,6 +129,35 @@ def same(devices: Iterable[Device], lab: LabPlan) -> bool:
     return [node.device for node in lab.nodes if node.device is not None] == list(devices)
 
 
+def next_hop(node: NodePlan, to: IPv4Address) -> IPv4Address | None:
+    """Return where a node sends what is for an address: itself if it is on a link of its own."""
+    if any(to in interface.address.network for interface in node.stack.interfaces):
+        return to
+    ways = [route for route in node.stack.routes if to in route.to]
+    if not ways:
+        return node.stack.gateway
+    return max(ways, key=lambda route: route.to.prefixlen).via
+
+
+def holders(lab: LabPlan, near: NodePlan, address: IPv4Address) -> list[NodePlan]:
+    """Return the nodes with that address at the far end of a wire of ``near``."""
+    ends = [far_end(lab, plug.node, plug.interface) for plug in sockets(near)]
+    return [lab.node(end.node) for end in ends if interface_of(lab, end).address.ip == address]
+
+
+def path(lab: LabPlan, source: str, to: IPv4Address) -> list[str]:
+    """Follow the routes from a node to an address; return the nodes on the way, both ends too."""
+    way = [lab.node(source)]
+    while all(interface.address.ip != to for interface in way[-1].stack.interfaces):
+        hop = next_hop(way[-1], to)
+        if hop is None:
+            return [*(node.name for node in way), "no route"]
+        (node,) = holders(lab, way[-1], hop)
+        assert node not in way, f"a loop at {node.name}"
+        way.append(node)
+    return [node.name for node in way]
+
+
 # Shapes
 
 
@@ -117,6 +182,7 @@ def test_the_core_router_has_one_link_for_each_site_and_one_for_the_services(
         },
         None,
         forwards=True,
+        routes=ROUTED,
     )
 
 
@@ -200,16 +266,25 @@ def test_a_node_that_is_not_there_is_not_found() -> None:
 
 
 @each_shape
-def test_only_devices_and_the_internet_pass_packets_on(lab: LabPlan) -> None:
+def test_only_boxes_that_are_no_proxies_and_the_internet_pass_packets_on(lab: LabPlan) -> None:
     forwarding = {node.name for node in lab.nodes if node.stack.forwards}
     assert forwarding == {
-        node.name for node in lab.nodes if node.kind in (Kind.DEVICE, Kind.INTERNET)
+        node.name
+        for node in lab.nodes
+        if node.kind is Kind.INTERNET
+        or (node.kind is Kind.DEVICE and node.device is not None and node.device.proxy is None)
     }
 
 
 @each_shape
-def test_a_node_is_a_device_if_and_only_if_it_plays_one(lab: LabPlan) -> None:
-    assert all((node.kind is Kind.DEVICE) == (node.device is not None) for node in lab.nodes)
+def test_each_device_is_played_by_one_node_a_host_firewall_by_the_host(lab: LabPlan) -> None:
+    for node in lab.nodes:
+        if node.kind is Kind.DEVICE:
+            assert node.device is not None
+            assert node.device.host_firewall is None
+        elif node.device is not None:
+            assert node.name in ("novice", "expert")
+            assert node.device.host_firewall is not None
     assert same(lab.topology.devices, lab)
 
 
@@ -252,6 +327,8 @@ def test_every_gateway_is_at_the_far_end_of_a_wire_and_passes_packets_on(lab: La
             assert node.stack.gateway is None
             continue
         outward = far_end(lab, node.name, node.stack.interfaces[-1].name)
+        if not lab.node(outward.node).stack.forwards and node.stack.gateway is None:
+            continue
         assert interface_of(lab, outward).address.ip == node.stack.gateway
         assert lab.node(outward.node).stack.forwards
 
@@ -319,6 +396,143 @@ def test_only_a_neighbour_that_is_a_stranger_has_a_stranger_s_port() -> None:
     assert strangers == {"novice.laptop": 3389}
 
 
+# Routes to what is not translated
+
+
+@each_shape
+def test_every_next_hop_is_on_a_link_of_its_node(lab: LabPlan) -> None:
+    for node in lab.nodes:
+        for route in node.stack.routes:
+            assert len(holders(lab, node, route.via)) == 1
+
+
+@pytest.mark.parametrize("source", ["expert", "services", "internet"])
+def test_the_internet_s_hosts_reach_a_host_behind_a_firewall_by_its_own_address(
+    source: str,
+) -> None:
+    lab = plan_of(novice=site(*walls("wall")))
+    assert path(lab, source, IPv4Address("24.0.0.2"))[-2:] == ["novice.wall", "novice"]
+
+
+def test_a_firewall_of_its_own_needs_no_route_to_its_lan() -> None:
+    lab = plan_of(novice=site(*walls("wall")))
+    assert lab.node("novice.wall").stack == stack(
+        {"lan": "24.0.0.1/24", "wan": "21.0.0.2/24"}, "21.0.0.1", forwards=True
+    )
+
+
+def test_an_outer_firewall_has_a_route_to_the_lan_of_the_inner_one() -> None:
+    lab = plan_of(novice=site(*walls("inner", "outer")))
+    assert routes(lab.node("novice.outer")) == {"24.0.0.0/24": "24.0.1.2"}
+    assert routes(lab.node("novice.inner")) == {}
+    assert path(lab, "expert", IPv4Address("24.0.0.2")) == [
+        "expert",
+        "internet",
+        "novice.outer",
+        "novice.inner",
+        "novice",
+    ]
+
+
+def test_the_outermost_of_three_firewalls_has_a_route_to_both_inner_lans() -> None:
+    lab = plan_of(novice=site(*walls("one", "two", "three")))
+    assert routes(lab.node("novice.three")) == {
+        "24.0.0.0/24": "24.0.2.2",
+        "24.0.1.0/24": "24.0.2.2",
+    }
+    assert routes(lab.node("novice.two")) == {"24.0.0.0/24": "24.0.1.2"}
+    far = path(lab, "expert", IPv4Address("24.0.0.2"))
+    assert far[2:] == ["novice.three", "novice.two", "novice.one", "novice"]
+
+
+def test_a_nat_around_a_firewall_has_a_route_to_the_lan_that_it_translates() -> None:
+    lab = plan_of(novice=site(*walls("wall"), device("box", "10.1.1.1/24", "10.1.1.2")))
+    assert routes(lab.node("novice.box")) == {"24.0.0.0/24": "10.1.1.2"}
+    assert path(lab, "novice.box", IPv4Address("24.0.0.2")) == [
+        "novice.box",
+        "novice.wall",
+        "novice",
+    ]
+
+
+def test_nothing_outside_a_nat_has_a_route_to_what_is_inside() -> None:
+    inner, outer = walls("inner", "outer")
+    lab = plan_of(novice=site(inner, device("box", "10.1.1.1/24", "10.1.1.2"), outer))
+    assert routes(lab.node("novice.box")) == {"24.0.0.0/24": "10.1.1.2"}
+    assert routes(lab.node("novice.outer")) == {}
+    assert path(lab, "expert", IPv4Address("24.0.1.2"))[-1] == "novice.box"
+    assert path(lab, "expert", IPv4Address("10.1.1.2"))[-1] == "no route"
+
+
+@each_shape
+def test_only_what_is_not_translated_is_routed_inward(lab: LabPlan) -> None:
+    """A route into a NAT's LAN would let it be reached without the NAT's rules."""
+    open_lans = {
+        device.subnet.network for device in lab.topology.devices if device.firewall is not None
+    }
+    for node in lab.nodes:
+        if node.kind is not Kind.INTERNET:
+            assert {route.to for route in node.stack.routes} <= open_lans
+
+
+# Proxies
+
+
+def test_a_host_behind_a_proxy_has_no_gateway_and_the_proxy_passes_nothing_on() -> None:
+    lab = plan_of(novice=site(proxy(), neighbours=(neighbour("laptop", "10.9.9.7"),)))
+    for host in ("novice", "novice.laptop"):
+        assert lab.node(host).stack.gateway is None
+    gate = lab.node("novice.gate").stack
+    assert not gate.forwards
+    assert gate.gateway == IPv4Address("21.0.0.1")
+
+
+def test_a_box_behind_a_proxy_has_no_gateway_and_its_host_has_one() -> None:
+    lab = plan_of(novice=site(device("box", "10.1.1.1/24", "10.1.1.2"), proxy()))
+    assert lab.node("novice").stack.gateway == IPv4Address("10.1.1.1")
+    box = lab.node("novice.box").stack
+    assert box.gateway is None
+    assert box.forwards
+    assert path(lab, "novice", IPv4Address("22.0.0.2"))[-2:] == ["novice.box", "no route"]
+
+
+def test_a_proxy_inside_another_box_has_that_box_for_its_gateway() -> None:
+    lab = plan_of(novice=site(proxy(), device("box", "10.1.1.1/24", "10.1.1.2")))
+    assert lab.node("novice.gate").stack.gateway == IPv4Address("10.1.1.1")
+    assert path(lab, "novice.gate", IPv4Address("22.0.0.2"))[-1] == "expert"
+    assert path(lab, "novice", IPv4Address("22.0.0.2")) == ["novice", "no route"]
+
+
+# Host firewalls
+
+
+def test_a_host_firewall_is_no_node_of_its_own_but_what_its_host_plays() -> None:
+    shield = host_firewall()
+    lab = plan_of(novice=direct_site("21.0.0.2", shield))
+    plain = plan_of()
+    assert names(lab) == names(plain)
+    assert lab.links == plain.links
+    novice = lab.node("novice")
+    assert novice.kind is Kind.HOST
+    assert novice.device == shield
+    assert novice.stack == plain.node("novice").stack
+
+
+def test_a_host_firewall_is_the_novice_s_or_the_expert_s_and_no_neighbour_s() -> None:
+    lab = plan_of(novice=site(host_firewall(), device(), neighbours=NEIGHBOURS))
+    with_device = {node.name for node in lab.nodes if node.device is not None}
+    assert with_device == {"novice", "novice.box"}
+
+
+def test_boxes_around_a_host_firewall_are_named_and_wired_as_without_it() -> None:
+    boxes = (device("box", "10.1.1.1/24", "10.1.1.2"), device("box", "10.2.2.1/24", "10.2.2.2"))
+    lab, plain = plan_of(novice=site(host_firewall(), *boxes)), plan_of(novice=site(*boxes))
+    assert [name for name in names(lab) if ".box" in name] == ["novice.box", "novice.box.2"]
+    assert lab.links == plain.links
+    assert [node.stack for node in lab.nodes] == [node.stack for node in plain.nodes]
+    assert lab.node("novice.box").inward == IPv4Address("10.1.1.2")
+
+
 # Where a hand-made forward goes
 
 
@@ -337,7 +551,7 @@ def test_inward_of_the_innermost_device_is_the_host_s_own_address() -> None:
 @each_shape
 def test_inward_is_the_far_end_s_address_at_a_device_and_nothing_elsewhere(lab: LabPlan) -> None:
     for node in lab.nodes:
-        if node.device is None:
+        if node.kind is not Kind.DEVICE:
             assert node.inward is None
             continue
         lan = node.stack.interfaces[0]
@@ -348,9 +562,45 @@ def test_inward_is_the_far_end_s_address_at_a_device_and_nothing_elsewhere(lab: 
 # The project's own
 
 
-@pytest.mark.parametrize("path", project_topologies(), ids=lambda path: path.stem)
-def test_every_topology_of_the_project_has_a_plan(path: Path) -> None:
-    topology = project().from_file(path)
+CHAINS = (
+    "firewall",
+    "firewall,firewall-open",
+    "firewall,firewall,firewall",
+    "firewall,nat",
+    "nat,firewall",
+    "icf,upnp-nat,cgnat",
+    "icf,nat,firewall,cgnat",
+    "http-proxy",
+    "nat,http-proxy,firewall",
+    "icf",
+)
+
+
+@pytest.mark.parametrize("chain", CHAINS)
+def test_a_host_of_the_project_s_internet_gets_out_unless_a_proxy_is_in_the_way(
+    chain: str,
+) -> None:
+    """And whoever is not translated is found at its own address by the other side."""
+    devices = tuple(chain.split(","))
+    lab = plan(project().from_chains(devices, devices))
+    way = path(lab, "novice", lab.services)
+    assert way[-1] == ("no route" if any("proxy" in name for name in devices) else "services")
+    if not any(device.nat or device.proxy for device in lab.topology.devices):
+        assert path(lab, "expert", lab.topology.novice.address)[-1] == "novice"
+        assert path(lab, "novice", lab.topology.expert.address)[-1] == "expert"
+
+
+@pytest.mark.parametrize("chain", CHAINS)
+def test_no_firewall_s_lan_is_another_s_at_either_site(chain: str) -> None:
+    devices = tuple(chain.split(","))
+    lab = plan(project().from_chains(devices, devices))
+    found = [each.subnet.network for each in lab.topology.devices if each.firewall]
+    assert len(set(found)) == len(found)
+
+
+@pytest.mark.parametrize("file", project_topologies(), ids=lambda file: file.stem)
+def test_every_topology_of_the_project_has_a_plan(file: Path) -> None:
+    topology = project().from_file(file)
     lab = plan(topology)
     assert lab.topology is topology
     assert same(topology.devices, lab)

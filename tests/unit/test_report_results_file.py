@@ -130,7 +130,14 @@ def test_another_layout_is_refused(path: Path) -> None:
     assert complaint(path).startswith("schema: Input should be 1")
 
 
+def test_a_key_of_a_later_harness_is_passed_over(path: Path) -> None:
+    damaged(path, later="field")
+    assert read_results(path).scenarios
+
+
 def test_a_hostile_key_cannot_reach_the_terminal(path: Path) -> None:
-    text = complaint(damaged(path, **{"\x1b[2J\n" * 100: 1}))
-    assert text.startswith(r"scenarios.0.\x1b[2J\n\x1b[2J\n")
+    hostile = {"\x1b[2J\n" * 100: 1}
+    text = complaint(damaged(path, observed={"answer": "no", "winner": None, "attempts": hostile}))
+    assert text.startswith("scenarios.0.observed.attempts")
+    assert text.isprintable()
     assert len(text) < 200

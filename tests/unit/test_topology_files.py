@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Callable
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from itertools import combinations
 from pathlib import Path
 
 import pytest
 from definitions import copy_of_project, project, project_topologies
 
+from harness.assistance.people import Terms
 from harness.errors import DefinitionError
 from harness.runner.catalogue import article
 from harness.topology.load import Library
-from harness.topology.model import Device, Topology
-from harness.words import Method
+from harness.topology.model import Device, Filtering, HostFirewall, Mapping, Topology
+from harness.words import Method, Role
 
 BOX = "devices/box.toml"
+FIREWALL = "devices/wall.toml"
+HOST_FIREWALL = "devices/shield.toml"
+PROXY = "devices/gate.toml"
 INTERNET = "internet.toml"
 ONE = "one.toml"
 
@@ -32,28 +38,60 @@ forward = [{ port = 80, to_port = 8080 }]
 [upnp]
 http_port = 5000
 """
+WALL = """
+title = "A firewall"
+source = "a test"
+[firewall]
+unsolicited = "drop"
+"""
+SHIELD = """
+title = "A firewall on the host"
+source = "a test"
+[host_firewall]
+unsolicited = "drop"
+opened_by_remote_assistance = true
+"""
+GATE = """
+title = "A proxy"
+source = "a test"
+[lan]
+address = "10.4.4.1/24"
+host = "10.4.4.2"
+[proxy]
+protocol = "http"
+port = 8080
+"""
 NET = """
 [novice]
 router = "21.0.0.1/24"
 site = "21.0.0.2"
+routed = "24.0.0.0/23"
 [expert]
 router = "22.0.0.1/24"
 site = "22.0.0.2"
+routed = "25.0.0.0/16"
 [services]
 router = "23.0.0.1/24"
 site = "23.0.0.10"
 """
+TERMS = Terms(password="a test")
 BEHIND_BOX = '[novice]\nchain = ["box"]\n'
 
 Changes = tuple[str, str]
 
 
 class Folder:
-    """A topologies folder with one device, ``box``, beside the project's own."""
+    """A topologies folder with a device of each kind beside the project's own.
+
+    ``box`` is a NAT, ``wall`` a firewall, ``shield`` one on the host and ``gate`` a proxy.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.write(BOX, DEVICE)
+        self.write(FIREWALL, WALL)
+        self.write(HOST_FIREWALL, SHIELD)
+        self.write(PROXY, GATE)
         self.write(INTERNET, NET)
         self.write(ONE, BEHIND_BOX)
 
@@ -157,6 +195,11 @@ def test_a_folder_that_is_missing_is_refused_by_the_first_file_that_it_lacks(
         pytest.param(BOX, "lan", "lan.colour", id="device's lan"),
         pytest.param(BOX, "nat", "nat.colour", id="device's nat"),
         pytest.param(BOX, "upnp", "upnp.colour", id="device's upnp"),
+        pytest.param(FIREWALL, "firewall", "firewall.colour", id="device's firewall"),
+        pytest.param(
+            HOST_FIREWALL, "host_firewall", "host_firewall.colour", id="device's host firewall"
+        ),
+        pytest.param(PROXY, "proxy", "proxy.colour", id="device's proxy"),
         pytest.param(INTERNET, "", "colour", id="internet"),
         pytest.param(INTERNET, "expert", "expert.colour", id="internet's link"),
         pytest.param(ONE, "", "colour", id="topology"),
@@ -202,6 +245,16 @@ def test_a_device_is_named_by_its_file_and_by_no_key_in_it(folder: Folder) -> No
         (BOX, ", to_port = 8080", "nat.forward.0.to_port"),
         (BOX, "http_port = 5000\n", "upnp.http_port"),
         (BOX, '[lan]\naddress = "10.1.1.1/24"\nhost = "10.1.1.2"\n', "lan"),
+        (FIREWALL, 'unsolicited = "drop"\n', "firewall.unsolicited"),
+        (HOST_FIREWALL, 'unsolicited = "drop"\n', "host_firewall.unsolicited"),
+        (
+            HOST_FIREWALL,
+            "opened_by_remote_assistance = true\n",
+            "host_firewall.opened_by_remote_assistance",
+        ),
+        (PROXY, 'protocol = "http"\n', "proxy.protocol"),
+        (PROXY, "port = 8080\n", "proxy.port"),
+        (PROXY, '[lan]\naddress = "10.4.4.1/24"\nhost = "10.4.4.2"\n', "lan"),
         (INTERNET, 'router = "22.0.0.1/24"\n', "expert.router"),
         (INTERNET, 'site = "23.0.0.10"\n', "services.site"),
         (INTERNET, '[services]\nrouter = "23.0.0.1/24"\nsite = "23.0.0.10"\n', "services"),
@@ -214,9 +267,95 @@ def test_a_required_key_that_is_missing_is_named(
     assert folder.refusal(name).startswith(f"{key}: ")
 
 
-def test_a_device_without_a_nat_is_refused(folder: Folder) -> None:
-    folder.write(BOX, DEVICE.partition("[nat]")[0])
-    assert folder.refusal(BOX).startswith("nat: ")
+# Kinds
+
+KINDS = {
+    "nat": '[nat]\nunsolicited = "drop"\n',
+    "firewall": '[firewall]\nunsolicited = "drop"\n',
+    "host_firewall": '[host_firewall]\nunsolicited = "drop"\nopened_by_remote_assistance = true\n',
+    "proxy": '[proxy]\nprotocol = "http"\nport = 8080\n',
+}
+NO_KIND = DEVICE.partition("[nat]")[0]
+NO_KIND_NO_LAN = NO_KIND.partition("[lan]")[0]
+LAN = NO_KIND.removeprefix(NO_KIND_NO_LAN)
+EXACTLY_ONE = "a device has exactly one of nat, firewall, host_firewall, proxy; this one has "
+
+
+def test_a_device_that_is_of_no_kind_is_refused(folder: Folder) -> None:
+    folder.write(BOX, NO_KIND)
+    assert folder.refusal(BOX) == f"{EXACTLY_ONE}none"
+
+
+@pytest.mark.parametrize(("one", "other"), list(combinations(KINDS, 2)))
+def test_a_device_is_never_of_two_kinds(folder: Folder, one: str, other: str) -> None:
+    folder.write(BOX, NO_KIND + KINDS[one] + KINDS[other])
+    assert folder.refusal(BOX) == f"{EXACTLY_ONE}{one} and {other}"
+
+
+def test_a_device_of_all_kinds_is_refused_with_each_of_them(folder: Folder) -> None:
+    folder.write(BOX, NO_KIND + "".join(KINDS.values()))
+    assert folder.refusal(BOX) == f"{EXACTLY_ONE}{' and '.join(KINDS)}"
+
+
+@pytest.mark.parametrize("mapper", ["[upnp]\nhttp_port = 5000\n", "[nat_pmp]\n"])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "nat"])
+def test_only_a_nat_has_ports_to_map(folder: Folder, kind: str, mapper: str) -> None:
+    lan = "" if kind == "host_firewall" else LAN
+    folder.write(BOX, NO_KIND_NO_LAN + lan + KINDS[kind] + mapper)
+    assert folder.refusal(BOX) == "upnp and nat_pmp need nat: there is nothing else to map"
+
+
+def test_a_host_firewall_has_no_lan(folder: Folder) -> None:
+    folder.write(HOST_FIREWALL, SHIELD + LAN)
+    assert folder.refusal(HOST_FIREWALL) == "lan: a host firewall is on the host and has no LAN"
+
+
+@pytest.mark.parametrize("kind", ["nat", "proxy"])
+def test_a_nat_and_a_proxy_have_a_lan_of_their_own(folder: Folder, kind: str) -> None:
+    folder.write(BOX, NO_KIND_NO_LAN + KINDS[kind])
+    assert folder.refusal(BOX) == "lan: this key is missing"
+
+
+@pytest.mark.parametrize("filtering", ["endpoint-independent", "address-dependent"])
+def test_a_nat_whose_port_changes_with_the_peer_cannot_let_other_peers_in(
+    folder: Folder, filtering: str
+) -> None:
+    axes = f'mapping = "address-and-port-dependent"\nfiltering = "{filtering}"\n'
+    folder.change(BOX, ("[nat]\n", f"[nat]\n{axes}"))
+    assert folder.refusal(BOX).startswith(
+        f"nat: filtering {filtering} needs mapping endpoint-independent: "
+    )
+
+
+@pytest.mark.parametrize("filtering", Filtering)
+def test_a_nat_whose_port_stays_may_filter_in_each_way(
+    folder: Folder, filtering: Filtering
+) -> None:
+    axes = f'mapping = "endpoint-independent"\nfiltering = "{filtering}"\n'
+    folder.change(BOX, ("[nat]\n", f"[nat]\n{axes}"))
+    nat = folder.device().nat
+    assert nat is not None
+    assert (nat.mapping, nat.filtering) == (Mapping.ENDPOINT_INDEPENDENT, filtering)
+
+
+def test_a_nat_that_does_not_say_keeps_its_port_and_lets_in_nobody_else(folder: Folder) -> None:
+    """A home router's way; what is more open is said."""
+    nat = folder.device().nat
+    assert nat is not None
+    assert nat.mapping is Mapping.ENDPOINT_INDEPENDENT
+    assert nat.filtering is Filtering.ADDRESS_AND_PORT_DEPENDENT
+
+
+def test_a_socks_proxy_has_no_policy_of_ports(folder: Folder) -> None:
+    policy = 'protocol = "socks5"\nconnect_ports = [443]'
+    folder.change(PROXY, ('protocol = "http"', policy))
+    assert folder.refusal(PROXY) == "proxy: connect_ports: only an http proxy has such a policy"
+
+
+def test_an_http_proxy_that_names_no_ports_lets_a_client_connect_to_all(folder: Folder) -> None:
+    gate = folder.device("gate").proxy
+    assert gate is not None
+    assert gate.connect_ports is None
 
 
 @pytest.mark.parametrize(
@@ -278,7 +417,22 @@ def test_a_wrong_override_in_a_chain_is_refused_at_its_own_key(
         pytest.param(BOX, ('"10.1.1.2"', '"box.example"'), "lan.host", id="host by name"),
         pytest.param(BOX, ("[{ port = 80, to_port = 8080 }]", "80"), "nat.forward", id="forward"),
         pytest.param(BOX, ("[upnp]\nhttp_port = 5000", "[[upnp]]"), "upnp", id="upnp"),
+        pytest.param(BOX, ("[nat]\n", '[nat]\nmapping = "cone"\n'), "nat.mapping", id="mapping"),
+        pytest.param(
+            BOX, ("[nat]\n", '[nat]\nfiltering = "none"\n'), "nat.filtering", id="filtering"
+        ),
+        pytest.param(
+            FIREWALL, ('"drop"', '"drop"\ninbound = 3389'), "firewall.inbound", id="inbound"
+        ),
+        pytest.param(PROXY, ('"http"', '"socks4"'), "proxy.protocol", id="protocol"),
+        pytest.param(
+            HOST_FIREWALL,
+            ("= true", '= "sometimes"'),
+            "host_firewall.opened_by_remote_assistance",
+            id="opened",
+        ),
         pytest.param(INTERNET, ('"21.0.0.2"', "[21, 0, 0, 2]"), "novice.site", id="link"),
+        pytest.param(INTERNET, ('"24.0.0.0/23"', '"24.0.0.1/23"'), "novice.routed", id="routed"),
         pytest.param(ONE, ('["box"]', '"box"'), "novice.chain", id="chain"),
         pytest.param(ONE, ("[novice]", "[[novice]]"), "novice", id="site"),
     ],
@@ -316,6 +470,21 @@ def test_a_port_of_a_forward_is_in_range(folder: Folder, key: str) -> None:
     name = key.partition(" ")[0]
     folder.change(BOX, (f" {key}", f" {name} = 65536"))
     assert folder.refusal(BOX).startswith(f"nat.forward.0.{name}: ")
+
+
+@pytest.mark.parametrize("key", ["inbound", "outbound"])
+def test_a_port_that_a_firewall_opens_is_in_range(folder: Folder, key: str) -> None:
+    folder.change(FIREWALL, ('"drop"', f'"drop"\n{key} = [25, 65536]'))
+    assert folder.refusal(FIREWALL).startswith(f"firewall.{key}.1: ")
+
+
+@pytest.mark.parametrize(("line", "key"), [("port", "port"), ("connect_ports", "connect_ports.1")])
+def test_a_port_of_a_proxy_is_in_range(folder: Folder, line: str, key: str) -> None:
+    old = "port = 8080\n"
+    folder.change(
+        PROXY, (old, f"{old}connect_ports = [443, 0]\n" if line != "port" else "port = 0")
+    )
+    assert folder.refusal(PROXY).startswith(f"proxy.{key}: ")
 
 
 @pytest.mark.parametrize("port", [1, 65535])
@@ -364,9 +533,11 @@ def test_a_neighbour_with_a_name_that_no_node_can_have_is_refused(folder: Folder
 def test_an_unknown_device_is_refused_with_the_names_of_those_that_there_are(
     folder: Folder,
 ) -> None:
-    assert folder.topology_refusal('[expert]\nchain = ["boxx"]') == (
-        "expert.chain: there is no device 'boxx'; there are: box, me-ics, nat, upnp-nat, xp-ics"
-    )
+    refusal = folder.topology_refusal('[expert]\nchain = ["boxx"]')
+    start = "expert.chain: there is no device 'boxx'; there are: "
+    assert refusal.startswith(start)
+    known = {path.stem for path in (folder.path / "devices").glob("*.toml")}
+    assert set(refusal.removeprefix(start).split(", ")) == known
 
 
 def test_an_override_of_an_unknown_device_is_refused(folder: Folder) -> None:
@@ -528,24 +699,175 @@ def test_a_lan_must_not_overlap_any_link_of_the_internet(
     [
         pytest.param(
             (('"22.0.0.1/24"', '"21.0.0.129/25"'), ('"22.0.0.2"', '"21.0.0.130"')),
-            "expert (21.0.0.128/25)",
-            "novice (21.0.0.0/24)",
+            "the internet's expert link (21.0.0.128/25)",
+            "the internet's novice link (21.0.0.0/24)",
             id="sites",
         ),
         pytest.param(
             (('"23.0.0.1/24"', '"23.0.0.1/7"'),),
-            "services (22.0.0.0/7)",
-            "expert (22.0.0.0/24)",
+            "the internet's services link (22.0.0.0/7)",
+            "the internet's expert link (22.0.0.0/24)",
             id="services",
+        ),
+        pytest.param(
+            (('"24.0.0.0/23"', '"22.0.0.0/8"'),),
+            "the block routed to novice (22.0.0.0/8)",
+            "the internet's expert link (22.0.0.0/24)",
+            id="block and link",
+        ),
+        pytest.param(
+            (('"24.0.0.0/23"', '"25.0.4.0/23"'),),
+            "the block routed to expert (25.0.0.0/16)",
+            "the block routed to novice (25.0.4.0/23)",
+            id="blocks",
         ),
     ],
 )
-def test_two_links_of_the_internet_must_not_overlap(
+def test_two_networks_of_the_internet_must_not_overlap(
     folder: Folder, changes: tuple[Changes, ...], one: str, other: str
 ) -> None:
     folder.change(INTERNET, *changes)
     refusal = folder.refusal(INTERNET)
     assert refusal == f"{one} overlaps {other}; give one of them another subnet"
+
+
+# Routed blocks
+
+
+def lans(folder: Folder, *chain: str, side: str = "novice") -> list[str]:
+    """Return the LANs of a site with that chain, host outward; "" for a device that has none."""
+    names = ", ".join(f'"{name}"' for name in chain)
+    site = getattr(folder.topology(f"[{side}]\nchain = [{names}]"), side)
+    return [str(each.lan.address) if each.lan else "" for each in site.chain]
+
+
+def test_a_firewall_s_lan_is_the_first_of_the_block_that_is_routed_to_its_site(
+    folder: Folder,
+) -> None:
+    novice = folder.topology('[novice]\nchain = ["wall"]').novice
+    subnet = novice.chain[0].subnet
+    assert subnet.address == IPv4Interface("24.0.0.1/24")
+    assert subnet.host == novice.address == IPv4Address("24.0.0.2")
+
+
+def test_firewalls_of_one_chain_take_the_block_s_networks_in_order(folder: Folder) -> None:
+    assert lans(folder, "wall", "firewall") == ["24.0.0.1/24", "24.0.1.1/24"]
+    assert lans(folder, "wall", "nat", "wall") == ["24.0.0.1/24", "192.168.1.1/24", "24.0.1.1/24"]
+
+
+def test_each_site_has_a_block_of_its_own(folder: Folder) -> None:
+    assert lans(folder, "wall", side="expert") == ["25.0.0.1/24"]
+
+
+def test_only_a_firewall_takes_from_the_block(folder: Folder) -> None:
+    assert lans(folder, "shield", "box", "gate") == ["", "10.1.1.1/24", "10.4.4.1/24"]
+
+
+def test_a_firewall_with_a_lan_of_its_own_takes_none_of_the_block(folder: Folder) -> None:
+    """Whether its file gives it or the chain's override."""
+    override = '{ device = "wall", lan = { address = "24.0.0.129/25", host = "24.0.0.130" } }'
+    site = folder.topology(f'[novice]\nchain = [{override}, "nat"]').novice
+    assert site.chain[0].subnet.address == IPv4Interface("24.0.0.129/25")
+    folder.write(FIREWALL, WALL + '[lan]\naddress = "24.0.1.1/24"\nhost = "24.0.1.9"\n')
+    assert lans(folder, "wall", "firewall") == ["24.0.1.1/24", "24.0.0.1/24"]
+
+
+def test_a_chain_with_more_firewalls_than_the_block_has_networks_is_refused(
+    folder: Folder,
+) -> None:
+    assert folder.topology_refusal('[novice]\nchain = ["wall", "wall", "firewall"]') == (
+        "novice.chain: firewall has no lan, and no block is left that is routed here"
+    )
+
+
+def test_a_firewall_where_no_block_is_routed_is_refused(folder: Folder) -> None:
+    folder.change(INTERNET, ('routed = "25.0.0.0/16"\n', ""))
+    assert folder.topology_refusal('[expert]\nchain = ["wall"]') == (
+        "expert.chain: wall has no lan, and no block is left that is routed here"
+    )
+
+
+def test_a_lan_must_not_be_the_block_itself(folder: Folder) -> None:
+    """The internet would send what is for a host of the LAN past whatever is in between."""
+    link = '{ device = "box", lan = { address = "24.0.0.1/23", host = "24.0.0.2" } }'
+    assert folder.topology_refusal(f"[novice]\nchain = [{link}]") == (
+        "novice.chain: the LAN of box (24.0.0.0/23) overlaps the block routed to novice "
+        "(24.0.0.0/23); give one of them another subnet"
+    )
+
+
+# Host firewalls and proxies in a chain
+
+
+def test_a_host_firewall_alone_leaves_the_host_on_its_isp_link(folder: Folder) -> None:
+    site = folder.topology('[novice]\nchain = ["shield"]').novice
+    assert site.address == IPv4Address("21.0.0.2")
+    assert site.boxes == ()
+    assert site.host_firewall == HostFirewall.model_validate(tomllib.loads(SHIELD)["host_firewall"])
+
+
+def test_a_host_firewall_behind_a_box_leaves_the_host_in_its_lan(folder: Folder) -> None:
+    site = folder.topology('[novice]\nchain = ["shield", "box"]').novice
+    assert site.address == IPv4Address("10.1.1.2")
+    assert [each.name for each in site.boxes] == ["box"]
+    assert site.names == ("shield", "box")
+
+
+def test_a_host_without_a_host_firewall_has_none(folder: Folder) -> None:
+    assert folder.topology().novice.host_firewall is None
+    assert folder.topology("").novice.host_firewall is None
+
+
+@pytest.mark.parametrize("chain", ['["box", "shield"]', '["shield", "shield"]'])
+def test_a_host_firewall_comes_first(folder: Folder, chain: str) -> None:
+    assert folder.topology_refusal(f"[expert]\nchain = {chain}") == (
+        "expert.chain: shield is on the host itself: it comes first"
+    )
+
+
+def test_a_host_firewall_alone_makes_no_lan_for_neighbours(folder: Folder) -> None:
+    neighbours = 'neighbours = [{ name = "a", address = "21.0.0.7" }]'
+    assert folder.topology_refusal(f'[novice]\nchain = ["shield"]\n{neighbours}') == (
+        "novice: neighbours need a device: a direct host has no LAN"
+    )
+
+
+@pytest.mark.parametrize(
+    "chain", ['["gate", "socks-proxy"]', '["shield", "gate", "box", "socks-proxy"]']
+)
+def test_a_site_has_one_proxy_at_most(folder: Folder, chain: str) -> None:
+    assert folder.topology_refusal(f"[novice]\nchain = {chain}") == (
+        "novice.chain: gate and socks-proxy: a site has one proxy at most"
+    )
+
+
+@pytest.mark.parametrize("chain", ['["gate"]', '["nat", "gate"]', '["gate", "nat"]'])
+def test_the_proxy_of_a_chain_is_found_wherever_it_stands(folder: Folder, chain: str) -> None:
+    site = folder.topology(f"[novice]\nchain = {chain}\nproxy_client = true").novice
+    assert site.proxy_client
+    assert site.proxy is not None
+    assert site.proxy.name == "gate"
+
+
+def test_remote_assistance_does_not_use_a_proxy_that_it_was_not_told_to_use(
+    folder: Folder,
+) -> None:
+    assert not folder.topology('[novice]\nchain = ["gate"]').novice.proxy_client
+
+
+def test_the_command_line_says_for_each_side_whether_it_uses_its_proxy() -> None:
+    chain = ("nat", "socks-proxy")
+    for roles in ((), (Role.NOVICE,), (Role.EXPERT,), tuple(Role)):
+        topology = project().from_chains(chain, chain, roles)
+        assert topology.novice.proxy_client == (Role.NOVICE in roles)
+        assert topology.expert.proxy_client == (Role.EXPERT in roles)
+
+
+@pytest.mark.parametrize("chain", ["[]", '["box"]', '["shield", "wall"]'])
+def test_a_proxy_s_client_needs_a_proxy(folder: Folder, chain: str) -> None:
+    assert folder.topology_refusal(f"[expert]\nchain = {chain}\nproxy_client = true") == (
+        "expert.chain: proxy_client is set, and there is no proxy"
+    )
 
 
 # Neighbours
@@ -620,16 +942,16 @@ def test_a_chain_may_be_long_where_each_device_has_a_subnet_of_its_own(folder: F
         ]
     """)
     assert topology.name == "nat,nat,nat+direct"
-    lans = [str(device.lan.address) for device in topology.novice.chain]
-    assert lans == ["192.168.1.1/24", "10.5.5.1/24", "10.6.6.1/24"]
+    addresses = [str(device.subnet.address) for device in topology.novice.chain]
+    assert addresses == ["192.168.1.1/24", "10.5.5.1/24", "10.6.6.1/24"]
     assert topology.novice.address == IPv4Address("192.168.1.100")
 
 
 def test_an_override_changes_the_lan_and_nothing_else(folder: Folder) -> None:
     link = '{ device = "box", lan = { address = "10.5.5.1/24", host = "10.5.5.2" } }'
     (device,) = folder.topology(f"[novice]\nchain = [{link}]").novice.chain
-    assert str(device.lan.address) == "10.5.5.1/24"
-    assert str(device.lan.host) == "10.5.5.2"
+    assert str(device.subnet.address) == "10.5.5.1/24"
+    assert str(device.subnet.host) == "10.5.5.2"
     original = folder.device()
     assert device.model_copy(update={"lan": original.lan}) == original
 
@@ -680,7 +1002,12 @@ def test_a_topology_of_the_article_is_the_one_that_its_file_is_named_for(path: P
 
 def test_the_article_s_scenarios_use_every_topology_of_its_folder() -> None:
     named = {path.stem for path in project_topologies() if path.parent.name == "kb301529"}
-    assert {scenario.topology.name for scenario in article(project(), list(Method))} == named
+    scenarios = article(project(), list(Method), TERMS)
+    tables = {
+        scenario.topology.name for scenario in scenarios if len(scenario.topology.devices) < 2
+    }
+    same = {each.topology.name for each in scenarios if each.novice == each.expert}
+    assert named <= tables | same
 
 
 def test_a_topology_of_the_article_that_is_not_what_its_name_says_is_refused(
@@ -689,7 +1016,7 @@ def test_a_topology_of_the_article_that_is_not_what_its_name_says_is_refused(
     """A topology that silently is another would make another cell's verdict."""
     file = "kb301529/nat+nat.toml"
     folder.write(file, '[novice]\nchain = ["nat"]\n')
-    refusal = folder.refusal(file, lambda: article(Library(folder.path), list(Method)))
+    refusal = folder.refusal(file, lambda: article(Library(folder.path), list(Method), TERMS))
     assert refusal.endswith("it defines nat+direct, not nat+nat")
 
 
@@ -713,8 +1040,29 @@ def test_no_address_of_the_lab_s_internet_is_reserved(name: str) -> None:
     assert link.router.ip.is_global
     assert link.site.is_global
     assert link.router.network.is_global
+    assert link.routed is None or link.routed.is_global
+
+
+CARRIERS = IPv4Network("100.64.0.0/10")
 
 
 @each_device
-def test_every_lan_of_the_project_is_private(name: str) -> None:
-    assert project().devices[name].lan.network.is_private
+def test_every_lan_of_the_project_is_private_or_a_carrier_s(name: str) -> None:
+    lan = project().devices[name].lan
+    if lan is not None:
+        assert lan.network.is_private or lan.network == CARRIERS
+        assert (lan.network == CARRIERS) == (name == "cgnat")
+
+
+@pytest.mark.parametrize("one", sorted(project().devices))
+@pytest.mark.parametrize("other", sorted(project().devices))
+def test_any_two_boxes_of_the_project_stand_in_one_chain_but_the_two_ics_hosts(
+    one: str, other: str
+) -> None:
+    """A lab team joins them on the command line, where no LAN can be given."""
+    if one == other or {one, other} == {"xp-ics", "me-ics"}:
+        return
+    devices = project().devices
+    if devices[other].host_firewall or (devices[one].proxy and devices[other].proxy):
+        return
+    assert project().from_chains((one, other), (one, other)).name == f"{one},{other}+{one},{other}"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
-from factories import YesNo, attempt, control, observed, scenario
+from factories import YesNo, attempt, control, observed, predicted, scenario
 
 from harness.errors import ExitCode
-from harness.judge.model import Documented, Observed, Summary
+from harness.judge.model import Documented, Observed, ScenarioResult, Summary
 from harness.judge.verdict import exit_code, explain, judge, summarize
 from harness.words import Answer, End, Role, Verdict
 
@@ -88,19 +90,36 @@ def test_the_summary_counts_every_verdict() -> None:
     assert summarize(scenarios) == Summary(agrees=2, differs=1, undocumented=1, invalid=1, error=1)
 
 
+AGREES = scenario("file", "nat", "direct", observed("no"))
+DIFFERS = scenario("file", "nat", "direct", observed("yes"))
+INVALID = scenario("file", "nat", "nat", observed("no"), controls=(control(passed=False),))
+ERROR = scenario("email", "nat", "nat", None)
+SURPRISE = scenario("file", "nat", "direct", observed("no"), forecast=predicted("yes"))
+INVALID_SURPRISE = scenario(
+    "file",
+    "nat",
+    "nat",
+    observed("no"),
+    controls=(control(passed=False),),
+    forecast=predicted("yes"),
+)
+
+
 @pytest.mark.parametrize(
-    ("summary", "code"),
+    ("scenarios", "code"),
     [
-        (Summary(), ExitCode.AGREES),
-        (Summary(agrees=36), ExitCode.AGREES),
-        (Summary(agrees=36, undocumented=4), ExitCode.AGREES),
-        (Summary(agrees=35, differs=1), ExitCode.DIFFERS),
-        (Summary(agrees=35, invalid=1), ExitCode.UNPROVEN),
-        (Summary(agrees=35, error=1), ExitCode.UNPROVEN),
-        (Summary(differs=1, invalid=1, error=1), ExitCode.DIFFERS),
+        ((), ExitCode.AGREES),
+        ((AGREES,), ExitCode.AGREES),
+        ((AGREES, DIFFERS), ExitCode.DIFFERS),
+        ((AGREES, INVALID), ExitCode.UNPROVEN),
+        ((AGREES, ERROR), ExitCode.UNPROVEN),
+        ((DIFFERS, INVALID, ERROR), ExitCode.DIFFERS),
+        ((AGREES, SURPRISE), ExitCode.DIFFERS),
+        ((AGREES, INVALID_SURPRISE), ExitCode.UNPROVEN),
     ],
 )
 def test_the_exit_code_puts_a_difference_above_a_missing_proof(
-    summary: Summary, code: ExitCode
+    scenarios: Sequence[ScenarioResult], code: ExitCode
 ) -> None:
-    assert exit_code(summary) is code
+    """A difference is one from the article or from the prediction."""
+    assert exit_code(scenarios) is code

@@ -1,0 +1,58 @@
+"""The proxy servers: tinyproxy for HTTP CONNECT, microsocks for SOCKS 5.
+
+Debian's packages tinyproxy-bin and microsocks have the programs alone: neither starts a service.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Interface
+from pathlib import Path
+
+from harness.lab import daemon
+from harness.lab.daemon import Service
+from harness.topology.model import Device, Proxy, ProxyProtocol
+
+CONTROL = "proxy listens"
+
+_PROGRAMS = {
+    ProxyProtocol.HTTP: ("tinyproxy", "tinyproxy-bin"),
+    ProxyProtocol.SOCKS5: ("microsocks", "microsocks"),
+}
+
+
+def find(protocol: ProxyProtocol) -> str:
+    """Return the path of the program that speaks a protocol.
+
+    Raises:
+        MachineError: it is not installed.
+    """
+    return daemon.find(*_PROGRAMS[protocol])
+
+
+def service(device: Device, proxy: Proxy, folder: Path) -> Service:
+    """Write the configuration into ``folder`` and say what to start."""
+    lan = device.subnet.address
+    name, _ = _PROGRAMS[proxy.protocol]
+    command = [find(proxy.protocol)]
+    if proxy.protocol is ProxyProtocol.HTTP:
+        config = folder / "tinyproxy.conf"
+        config.write_text(configuration(lan, proxy), encoding="ascii")
+        command += ["-d", "-c", str(config)]
+    else:
+        command += ["-i", str(lan.ip), "-p", str(proxy.port)]
+    return Service(name, CONTROL, tuple(command), (f"TCP {proxy.port}",))
+
+
+def configuration(lan: IPv4Interface, proxy: Proxy) -> str:
+    """Return tinyproxy's configuration: its LAN may use it, for CONNECT to its policy's ports."""
+    lines = [
+        f"Port {proxy.port}",
+        f"Listen {lan.ip}",
+        f"Allow {lan.network}",
+        "Timeout 600",
+        "MaxClients 32",
+        "LogLevel Info",
+    ]
+    # Without any such line tinyproxy allows every port.
+    lines += [f"ConnectPort {port}" for port in proxy.connect_ports or ()]
+    return "\n".join(lines) + "\n"

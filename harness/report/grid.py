@@ -1,0 +1,222 @@
+"""Every novice against every expert: a grid for each method, a cell for each pair."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from rich.console import Console
+from rich.text import Text
+
+from harness.judge.model import Results, ScenarioResult
+from harness.judge.verdict import contradicts_prediction, summarize
+from harness.report.layout import COLOURS, print_hanging
+from harness.report.summary import print_findings
+from harness.report.wording import is_finding, plain
+from harness.topology.model import chain_name
+from harness.words import Answer, Method, Verdict
+
+_TITLES: Final = {
+    Method.MESSENGER: "Windows Messenger",
+    Method.EMAIL: "Invitation by e-mail",
+    Method.FILE: "Invitation by file",
+}
+
+# Behind an answer that is not as predicted or documented: colour alone would be lost in a log.
+_MARK: Final = "!"
+
+_Chain = tuple[str, ...]
+_Pairs = Mapping[tuple[_Chain, _Chain], ScenarioResult]
+
+
+class _Signs(NamedTuple):
+    """What a cell says, each with its meaning in the legend."""
+
+    yes: str
+    no: str
+    invalid: str
+    error: str
+    missing: str
+
+    @property
+    def width(self) -> int:
+        """How wide a cell is: a sign, the mark, and a blank before them."""
+        return max(map(len, self)) + len(_MARK) + 1
+
+
+_WORDS: Final = _Signs("yes", "no", "inv", "err", "-")
+_LETTERS: Final = _Signs("Y", "n", "?", "E", "-")
+
+
+class _Axis(NamedTuple):
+    """The chains of one side in order, and what each is called in the grid."""
+
+    chains: tuple[_Chain, ...]
+    numbers: Mapping[_Chain, int]
+
+    def number(self, chain: _Chain) -> str:
+        return str(self.numbers[chain])
+
+    def label(self, chain: _Chain) -> str:
+        """Name a chain with its number in front."""
+        digits = len(str(len(self.numbers)))
+        return f"{self.numbers[chain]:>{digits}} {_name(chain)}"
+
+
+def print_grid(results: Results, console: Console) -> None:
+    """Print one grid for each method, novice down and expert across, and what is to be seen in it.
+
+    The columns bear the numbers of the rows, so that fifteen devices fit a terminal; where the
+    terminal is too narrow for words the cells have letters, and where it is too narrow for these
+    the columns are told in parts. Scenarios with options stand below the grids, for a pair has
+    one cell. Then comes a line for each finding, and one for the whole.
+    """
+    grids, others = _sort(results.scenarios)
+    for method, pairs in grids.items():
+        _print_method(console, _TITLES[method], pairs)
+    _print_others(console, others)
+    print_findings(console, results.scenarios)
+    print_hanging(console, Text(), _summary_line(results), 0)
+
+
+def _sort(
+    scenarios: Iterable[ScenarioResult],
+) -> tuple[Mapping[Method, _Pairs], Sequence[ScenarioResult]]:
+    """Return the plain scenarios by method and pair, and all others."""
+    grids: dict[Method, dict[tuple[_Chain, _Chain], ScenarioResult]] = {}
+    others = []
+    for result in scenarios:
+        pairs = grids.setdefault(result.method, {})
+        pair = (result.novice, result.expert)
+        plain_id = f"{result.method}/{chain_name(result.novice)}+{chain_name(result.expert)}"
+        if result.id != plain_id or pair in pairs:
+            others.append(result)
+        else:
+            pairs[pair] = result
+    return {method: grids[method] for method in Method if grids.get(method)}, others
+
+
+def _print_method(console: Console, title: str, pairs: _Pairs) -> None:
+    novices, experts = _axes(pairs)
+    names = max(len("novice behind"), *(len(novices.label(chain)) for chain in novices.chains))
+    room = console.width - names
+    signs = _WORDS if len(experts.chains) * _WORDS.width <= room else _LETTERS
+    fit = max(room // signs.width, 1)
+    console.print(Text(title, style="bold"))
+    for first in range(0, len(experts.chains), fit):
+        part = experts._replace(chains=experts.chains[first : first + fit])
+        for line in _grid(novices, part, pairs, signs, names):
+            line.rstrip()
+            console.print(line, soft_wrap=True)
+        if first + fit < len(experts.chains):
+            console.print()
+    only_experts = [chain for chain in experts.chains if chain not in novices.chains]
+    if only_experts:
+        words = ", ".join(f"{experts.number(chain)} {_name(chain)}" for chain in only_experts)
+        print_hanging(console, Text("experts", style="dim"), Text(words), len("experts  "))
+    legend = _legend(signs, novices, experts, pairs)
+    if legend:
+        print_hanging(console, Text("legend", style="dim"), Text(legend), len("experts  "))
+    console.print()
+
+
+def _axes(pairs: _Pairs) -> tuple[_Axis, _Axis]:
+    """Return both sides' chains in the order in which they came; a chain has one number on both."""
+    novices = tuple(dict.fromkeys(novice for novice, _ in pairs))
+    experts = tuple(dict.fromkeys(expert for _, expert in pairs))
+    numbers = {chain: n for n, chain in enumerate(dict.fromkeys((*novices, *experts)), start=1)}
+    if set(experts) <= set(novices):
+        experts = tuple(sorted(experts, key=numbers.__getitem__))
+    return _Axis(novices, numbers), _Axis(experts, numbers)
+
+
+def _grid(
+    novices: _Axis, experts: _Axis, pairs: _Pairs, signs: _Signs, names: int
+) -> Iterator[Text]:
+    blank = signs.width - 1
+    yield Text.assemble(" " * (names + 1), ("expert behind", "dim"))
+    head = "".join(f" {experts.number(chain):<{blank}}" for chain in experts.chains)
+    yield Text.assemble((f"{'novice behind':<{names}}", "dim"), (head, "bold"))
+    for novice in novices.chains:
+        line = Text(f"{novices.label(novice):<{names}}")
+        for expert in experts.chains:
+            words, style = _cell(pairs.get((novice, expert)), signs)
+            line.append(" ")
+            line.append(f"{words:<{blank}}", style=style)
+        yield line
+
+
+def _cell(result: ScenarioResult | None, signs: _Signs) -> tuple[str, str]:
+    """Return what a pair's cell says, and in which colour."""
+    if result is None:
+        return signs.missing, "dim"
+    if result.verdict is Verdict.INVALID:
+        return signs.invalid, COLOURS[Verdict.INVALID]
+    if result.verdict is Verdict.ERROR or result.observed is None:
+        return signs.error, COLOURS[Verdict.ERROR]
+    answer = signs.yes if result.observed.answer is Answer.YES else signs.no
+    if is_finding(result):
+        return answer + _MARK, COLOURS[Verdict.DIFFERS]
+    return answer, "green" if result.observed.answer is Answer.YES else ""
+
+
+def _legend(signs: _Signs, novices: _Axis, experts: _Axis, pairs: _Pairs) -> str:
+    """Explain the signs that the grid has, and no others."""
+    cells = {
+        _cell(pairs.get((novice, expert)), signs)[0]
+        for novice in novices.chains
+        for expert in experts.chains
+    }
+    marked = any(cell.endswith(_MARK) for cell in cells)
+    answers = {cell.removesuffix(_MARK) for cell in cells}
+    meanings = [
+        (signs is _LETTERS and signs.yes in answers, f"{signs.yes} yes"),
+        (signs is _LETTERS and signs.no in answers, f"{signs.no} no"),
+        (marked, f"{_MARK} not as predicted or not as documented"),
+        (signs.invalid in answers, f"{signs.invalid} invalid: it proves nothing"),
+        (signs.error in answers, f"{signs.error} error"),
+        (signs.missing in answers, f"{signs.missing} not run"),
+    ]
+    return ", ".join(meaning for present, meaning in meanings if present)
+
+
+def _print_others(console: Console, others: Sequence[ScenarioResult]) -> None:
+    """Print the scenarios that have no cell: those with options, and second ones."""
+    if not others:
+        return
+    console.print(Text("Beside the grids", style="bold"))
+    for result in others:
+        words, style = _cell(result, _WORDS)
+        label = Text(f"{words:<{_WORDS.width}}", style=style)
+        print_hanging(console, label, Text(plain(result.id)), _WORDS.width)
+    console.print()
+
+
+def _summary_line(results: Results) -> Text:
+    """Say how many pairs connect, and how many of the answers were expected."""
+    scenarios = results.scenarios
+    if not scenarios:
+        return Text("no scenario was run")
+    counts = summarize(scenarios)
+    proven = [
+        result
+        for result in scenarios
+        if result.observed is not None and result.verdict not in (Verdict.INVALID, Verdict.ERROR)
+    ]
+    answers = [result.observed.answer for result in proven if result.observed is not None]
+    predicted = [result for result in proven if result.predicted is not None]
+    as_predicted = len(predicted) - sum(map(contradicts_prediction, predicted))
+    documented = counts.agrees + counts.differs
+    number = f"{len(scenarios)} scenario{'' if len(scenarios) == 1 else 's'}"
+    parts = [f"{answers.count(Answer.YES)} yes", f"{answers.count(Answer.NO)} no"]
+    parts += [f"{counts.invalid} invalid"] if counts.invalid else []
+    parts += [f"{counts.error} error{'' if counts.error == 1 else 's'}"] if counts.error else []
+    held = [f"{as_predicted} of {len(predicted)} as predicted"] if predicted else []
+    held += [f"{counts.agrees} of {documented} as documented"] if documented else []
+    words = "; ".join([f"{number}: {', '.join(parts)}", *([", ".join(held)] if held else [])])
+    style = "bold red" if any(map(is_finding, scenarios)) else "bold green"
+    return Text.assemble((words, style), f" ({results.run.seconds:.1f} s)")
+
+
+def _name(chain: _Chain) -> str:
+    return plain(chain_name(chain))

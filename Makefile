@@ -8,7 +8,7 @@ ARGS ?=
 export RUNTIME OUT
 .NOTPARALLEL:
 .DEFAULT_GOAL := kb
-.PHONY: kb test check bench doctor setup setup-tests clean help
+.PHONY: kb matrix test check bench doctor setup setup-tests clean help
 
 # -I and -S keep the caller's own modules and settings out, and the set-up quick.
 BOOTSTRAP = $(PYTHON) -IS harness/bootstrap.py
@@ -17,6 +17,9 @@ HARNESS = exec .venv/bin/ra-harness
 
 kb: setup ## Run the article's scenarios (RUNTIME=namespaces, OUT=results)
 	@$(HARNESS) run --runtime "$$RUNTIME" --out "$$OUT" $(ARGS)
+
+matrix: setup ## Run every device against every device (RUNTIME, OUT as above)
+	@$(HARNESS) matrix --runtime "$$RUNTIME" --out "$$OUT" $(ARGS)
 
 test: setup-tests ## Pass the tests (ARGS="-k nat" picks some)
 	@exec .venv/bin/pytest tests/unit tests/lab $(ARGS)

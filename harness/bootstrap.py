@@ -42,8 +42,8 @@ class Need(NamedTuple):
     None of them starts a service, nor does anything they depend on. Checked on Debian 12: of all
     packages in `apt-get -s -o Dir::State::status=/dev/null install --no-install-recommends ...`,
     only nftables and dpkg contain a unit or an init script (`dpkg -L`), and the maintainer script
-    of nftables leaves its unit disabled. The package `miniupnpd` does start a daemon: none of
-    these depends on it, and packages that are only recommended are never installed.
+    of nftables leaves its unit disabled. The packages `miniupnpd` and `tinyproxy` do start daemons:
+    none of these depends on them, and packages that are only recommended are never installed.
     """
 
     what: str
@@ -53,6 +53,8 @@ class Need(NamedTuple):
 TO_RUN = (
     Need("libnftables.so.1", ("nftables",)),
     Need("the miniupnpd program", ("miniupnpd-nftables",)),
+    Need("the tinyproxy program", ("tinyproxy-bin",)),
+    Need("the microsocks program", ("microsocks",)),
 )
 TO_TEST = (Need("the FreeRDP library", ("libfreerdp2-2", "libfreerdp2-2t64", "libfreerdp3-3")),)
 

@@ -116,8 +116,11 @@ table inet {TABLE} {{{filtering.declarations}
     chain postrouting {{
         type nat hook postrouting priority srcnat; policy accept;
         jump {POSTROUTING_CHAIN}
-        {filtering.outward}
         oifname "wan" {how}
+    }}
+    chain remember {{
+        type filter hook postrouting priority srcnat + 1; policy accept;
+        {filtering.outward}
     }}
     chain {FORWARD_CHAIN} {{
     }}
@@ -199,8 +202,8 @@ table inet {TABLE} {{
 class _FilteringRules:
     """What a NAT remembers of outbound connections, and whom it lets in for them.
 
-    The external port is the internal one where mapping is endpoint-independent, so a map from it
-    to the host is all that filtering needs.
+    It is read off the packet once that is translated: where two hosts of the LAN use one port, the
+    second is given another.
     """
 
     declarations: str = ""
@@ -210,7 +213,7 @@ class _FilteringRules:
 
 _REMEMBERED = """
     map mapped_ports {
-        type inet_service : ipv4_addr
+        type inet_service : ipv4_addr . inet_service
         flags dynamic,timeout
         timeout 4m
     }"""
@@ -220,8 +223,12 @@ _CONTACTED = """
         flags dynamic,timeout
         timeout 4m
     }"""
-_REMEMBER = 'oifname "wan" meta l4proto tcp update @mapped_ports { tcp sport : ip saddr }'
-_CONTACT = 'oifname "wan" meta l4proto tcp update @contacted { ip daddr . tcp sport }'
+_OUTBOUND = 'oifname "wan" meta l4proto tcp ct direction original'
+_REMEMBER = (
+    f"{_OUTBOUND} update @mapped_ports "
+    "{ tcp sport : ct original ip saddr . ct original proto-src }"
+)
+_CONTACT = f"{_OUTBOUND} update @contacted {{ ip daddr . tcp sport }}"
 _ADMIT = "dnat ip to tcp dport map @mapped_ports"
 
 _FILTERINGS = {

@@ -5,6 +5,7 @@ Twisted serves both protocols; what is written here is the mailbox between them.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import sys
@@ -22,17 +23,17 @@ from harness.nodes.program import Console
 
 
 @implementer(pop3.IMailbox)
-class Mailbox:
-    """One user's mails; a deletion counts when the POP3 session ends (RFC 1939 6)."""
+class Session:
+    """One POP3 session on a user's mailbox, as it was when the session began (RFC 1939 4).
 
-    def __init__(self) -> None:
-        """Begin empty."""
-        self._mails: list[bytes] = []
+    A deletion counts when the session ends by QUIT, and not when it breaks off (RFC 1939 6).
+    """
+
+    def __init__(self, mailbox: list[bytes]) -> None:
+        """Look at the mailbox."""
+        self._mailbox = mailbox
+        self._mails = list(mailbox)
         self._deleted: set[int] = set()
-
-    def put(self, mail: bytes) -> None:
-        """Deliver a mail."""
-        self._mails.append(mail)
 
     def listMessages(self, index: int | None = None) -> Any:  # noqa: N802
         """Return the sizes, 0 for a deleted mail; ValueError for a mail there is not."""
@@ -49,7 +50,7 @@ class Mailbox:
 
     def getUidl(self, index: int) -> bytes:  # noqa: N802
         """Return a mail's unique id."""
-        return b"%d" % index
+        return hashlib.sha256(self._mails[index]).hexdigest().encode()
 
     def deleteMessage(self, index: int) -> None:  # noqa: N802
         """Mark a mail as deleted."""
@@ -61,7 +62,8 @@ class Mailbox:
 
     def sync(self) -> None:
         """Remove what is marked."""
-        self._mails = [mail for i, mail in enumerate(self._mails) if i not in self._deleted]
+        for index in self._deleted:
+            self._mailbox.remove(self._mails[index])
         self._deleted.clear()
 
 
@@ -72,11 +74,11 @@ class Post:
     def __init__(self, console: Console, users: Iterable[str]) -> None:
         """Open a mailbox for each user."""
         self.console = console
-        self.boxes = {user.encode(): Mailbox() for user in users}
+        self.boxes: dict[bytes, list[bytes]] = {user.encode(): [] for user in users}
 
     def requestAvatar(self, user: bytes, _mind: object, *_interfaces: object) -> Any:  # noqa: N802
-        """Give a user who logged in to POP3 the mailbox."""
-        return pop3.IMailbox, self.boxes[user], lambda: None
+        """Give a user who logged in to POP3 a session on the mailbox."""
+        return pop3.IMailbox, Session(self.boxes[user]), lambda: None
 
 
 @implementer(smtp.IMessageDelivery)
@@ -123,7 +125,7 @@ class Letter:
         """Deliver; the sender is told that the mail is taken after this."""
         # Twisted's POP3 reads a mail as a file with bare newlines, and puts CRLF on the wire.
         mail = b"\n".join(self._lines) + b"\n"
-        self._post.boxes[self._user].put(mail)
+        self._post.boxes[self._user].append(mail)
         self._post.console.tell("mail", recipient=self._user.decode(), size=len(mail))
         return defer.succeed(None)
 

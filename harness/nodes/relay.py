@@ -42,10 +42,16 @@ class Switchboard:
     async def _carry(self, sender: str, recipient: str, ticket: str) -> None:
         message = {"from": sender, "ticket": ticket}
         self._console.tell("ticket", sender=sender, recipient=recipient, size=len(ticket))
-        if (line := self._lines.get(recipient)) is None:
-            self._waiting.setdefault(recipient, []).append(message)
-        else:
-            await _write(line, message)
+        line = self._lines.get(recipient)
+        if line is not None:
+            try:
+                await _write(line, message)
+            except OSError as error:
+                # The recipient has gone: that is not the sender's fault.
+                self._console.tell("not delivered", recipient=recipient, why=str(error))
+            else:
+                return
+        self._waiting.setdefault(recipient, []).append(message)
 
 
 async def _write(writer: asyncio.StreamWriter, message: dict[str, Any]) -> None:

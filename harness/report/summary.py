@@ -9,6 +9,7 @@ from rich.text import Text
 
 from harness.judge.model import Results, ScenarioResult
 from harness.judge.verdict import contradicts_prediction, summarize
+from harness.kb import load_tables
 from harness.report.layout import COLOURS, print_hanging
 from harness.report.wording import FINDINGS, is_finding, plain, reason
 from harness.words import Answer, Verdict
@@ -39,6 +40,15 @@ def print_notes(console: Console, notes: Sequence[str]) -> None:
     console.print()
 
 
+def print_prediction(console: Console, scenarios: Sequence[ScenarioResult]) -> None:
+    """Say how often the model was right, where it spoke of every scenario."""
+    if not scenarios or any(result.predicted is None for result in scenarios):
+        return
+    seen = [result for result in scenarios if result.observed is not None]
+    right = sum(not contradicts_prediction(result) for result in seen)
+    console.print(Text(f"{right} of {len(seen)} as predicted"))
+
+
 def summary_line(results: Results) -> Text:
     """Say in one line how many agree, of how many that the article speaks of, and what is left.
 
@@ -48,9 +58,7 @@ def summary_line(results: Results) -> Text:
     if not scenarios:
         return Text("no scenario was run")
     summary = summarize(scenarios)
-    documented = sum(map(_is_documented, scenarios))
-    agree = "agrees" if documented == 1 else "agree"
-    parts = [f"{summary.agrees} of {documented} {agree}"] if documented else []
+    parts = _agreements(scenarios)
     counts = (
         (summary.differs, "differs" if summary.differs == 1 else "differ"),
         (summary.invalid, "invalid"),
@@ -63,6 +71,23 @@ def summary_line(results: Results) -> Text:
         parts[-1] += f"; {contradictions} not as predicted"
     style = "bold red" if any(map(is_finding, scenarios)) else "bold green"
     return Text.assemble((", ".join(parts), style), f" ({results.run.seconds:.1f} s)")
+
+
+def _agreements(scenarios: Sequence[ScenarioResult]) -> list[str]:
+    """Count who agrees of those that the article speaks of: its tables, and then its prose."""
+    in_tables = {claim.id for table in load_tables() for claim in table.claims}
+    documented = [result for result in scenarios if _is_documented(result)]
+    tables = [each for each in documented if each.documented and each.documented.claim in in_tables]
+    prose = [each for each in documented if each not in tables]
+    parts: list[str] = []
+    for part, name in ((tables, "tables"), (prose, "prose")):
+        agreeing = sum(each.verdict is Verdict.AGREES for each in part)
+        agree = "agrees" if len(part) == 1 else "agree"
+        where = f" in the {name}" if tables and prose else ""
+        if part:
+            words = "" if parts else f" {agree}"
+            parts.append(f"{agreeing} of {len(part)}{words}{where}")
+    return parts
 
 
 def _is_documented(result: ScenarioResult) -> bool:

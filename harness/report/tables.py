@@ -15,7 +15,12 @@ from harness.kb import Claim, Table, load_tables, prose_scenarios
 from harness.report.details import print_details
 from harness.report.layout import COLOURS, print_hanging
 from harness.report.statements import print_statements
-from harness.report.summary import print_findings, print_notes, summary_line
+from harness.report.summary import (
+    print_findings,
+    print_notes,
+    print_prediction,
+    summary_line,
+)
 from harness.words import Method, Verdict
 
 # Six borders and the padding beside them leave 64 of 80 columns: 10 for "Novice and / Expert", 13
@@ -69,6 +74,7 @@ def render(results: Results, console: Console, notes: Sequence[str] = ()) -> Non
     repeat = len(detailed) > _SCREENFUL
     print_findings(console, (r for r in scenarios if repeat or id(r) in told))
     print_notes(console, notes)
+    print_prediction(console, scenarios)
     console.print(summary_line(results))
 
 

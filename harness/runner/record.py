@@ -14,7 +14,7 @@ from harness.judge.model import (
     Timing,
 )
 from harness.judge.verdict import judge
-from harness.kb import Variant, claim_for, statements_for
+from harness.kb import claim_for, statements_for
 from harness.prediction import Options, predict
 from harness.runner.results_folder import ResultsFolder
 from harness.runner.scenario import Scenario
@@ -122,9 +122,11 @@ class Record:
 def documented_answer(scenario: Scenario) -> Documented | None:
     """Return what the article says of a scenario: its tables, where they speak, else its prose.
 
-    Of several statements one with a definite answer is taken.
+    Of several statements one with a definite answer is taken. The tables say nothing of the port
+    that the expert listens on, so they speak of a scenario whichever it is; of a proxy's client
+    they do not speak.
     """
-    if scenario.variant == Variant():
+    if not scenario.variant.proxy_client:
         claim = claim_for(scenario.method, scenario.novice, scenario.expert)
         if claim is not None:
             return Documented(answer=claim.answer, claim=claim.id, source=claim.source)

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from harness.errors import DefinitionError
 from harness.topology.model import (
+    LAN_PREFIX,
     ChainLink,
     Device,
     Internet,
@@ -119,8 +120,9 @@ class Library:
         try:
             chain = tuple(_with_routed_lans(devices, link))
             _check_chain(chain, site)
+            _check_routed(chain, link)
             lans = [(f"the LAN of {each.name}", each.lan.network) for each in chain if each.lan]
-            check_disjoint(self._networks_beside(lans) + lans)
+            check_disjoint(self._networks_beside(link, lans) + lans)
         except ValueError as error:
             raise DefinitionError(f"{where}.chain: {error}") from error
         boxes = [device for device in chain if device.lan is not None]
@@ -139,14 +141,13 @@ class Library:
         )
 
     def _networks_beside(
-        self, lans: list[tuple[str, IPv4Network]]
+        self, link: IspLink, lans: list[tuple[str, IPv4Network]]
     ) -> list[tuple[str, IPv4Network]]:
-        """The internet's networks, but for the blocks that LANs of the chain were taken from."""
-        return [
-            (name, network)
-            for name, network in self.internet.networks()
-            if not any(lan != network and lan.subnet_of(network) for _, lan in lans)
-        ]
+        """The internet's networks, but for the site's own block where LANs are taken from it."""
+        own = link.routed
+        if own is None or not any(lan != own and lan.subnet_of(own) for _, lan in lans):
+            return self.internet.networks()
+        return [(name, network) for name, network in self.internet.networks() if network != own]
 
     def _device(self, link: ChainLink, where: str) -> Device:
         device = self.devices.get(link.device)
@@ -155,12 +156,16 @@ class Library:
             raise DefinitionError(
                 f"{where}: there is no device {link.device!r}; there are: {known}"
             )
-        return device if link.lan is None else device.model_copy(update={"lan": link.lan})
+        if link.lan is None:
+            return device
+        if device.host_firewall is not None:
+            raise DefinitionError(f"{where}: {device.name} is on the host itself and has no lan")
+        return device.model_copy(update={"lan": link.lan})
 
 
 def _with_routed_lans(devices: Iterable[Device], link: IspLink) -> Iterator[Device]:
     """Give each box that does not translate the next 256 addresses routed to its site."""
-    blocks = link.routed.subnets(new_prefix=24) if link.routed is not None else iter(())
+    blocks = link.routed.subnets(new_prefix=LAN_PREFIX) if link.routed is not None else iter(())
     for device in devices:
         if device.firewall is None or device.lan is not None:
             yield device
@@ -182,6 +187,20 @@ def _check_chain(chain: tuple[Device, ...], site: SiteFile) -> None:
         raise ValueError(f"{' and '.join(proxies)}: a site has one proxy at most")
     if site.proxy_client and not proxies:
         raise ValueError("proxy_client is set, and there is no proxy")
+
+
+def _check_routed(chain: tuple[Device, ...], link: IspLink) -> None:
+    """Refuse a LAN that nothing outward translates, and to which the internet has no route."""
+    for position, device in enumerate(chain):
+        hidden = any(outer.nat or outer.proxy for outer in chain[position + 1 :])
+        if device.firewall is None or hidden:
+            continue
+        lan = device.subnet.network
+        if link.routed is None or not lan.subnet_of(link.routed):
+            raise ValueError(
+                f"the LAN of {device.name} ({lan}) is not in the block that is routed here "
+                f"({link.routed or 'none'}), and nothing outward translates it"
+            )
 
 
 def _check_hosts(

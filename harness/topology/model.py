@@ -17,6 +17,9 @@ Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
 
 
+LAN_PREFIX = 24
+"""The prefix of each LAN that is taken from a routed block."""
+
 _THIS_NETWORK = IPv4Network("0.0.0.0/8")
 
 
@@ -63,6 +66,18 @@ class IspLink(Definition):
                 f"router {self.router.ip} is reserved: a UPnP daemon refuses to map on such a link"
             )
         check_host(self.site, self.router, "site")
+        return self
+
+    @model_validator(mode="after")
+    def _block_has_lans_of_public_addresses(self) -> IspLink:
+        if self.routed is None:
+            return self
+        if self.routed.prefixlen > LAN_PREFIX:
+            raise ValueError(f"routed {self.routed} has no room for a LAN of 256 addresses")
+        if not self.routed.is_global:
+            raise ValueError(
+                f"routed {self.routed} is reserved: a UPnP daemon refuses to map on such a link"
+            )
         return self
 
 

@@ -32,9 +32,9 @@ class Kind(StrEnum):
 class NodePlan:
     """One node: its network stack, and the device that it plays.
 
-    ``inward`` is the address of the next host inward of a box: the one a hand-made forward goes
-    to. ``device`` of a host is the firewall that is on it. ``stranger`` is the TCP port on which a
-    host answers without holding an invitation.
+    ``inward`` is where a hand-made forward of a box goes: to the next address inward, but past
+    firewalls, behind which addresses are not translated. ``device`` of a host is the firewall that
+    is on it. ``stranger`` is the TCP port on which a host answers without holding an invitation.
     """
 
     name: str
@@ -155,7 +155,8 @@ def _add_site(
         # What is behind a box that does not translate is reached through it.
         inside = [*(route.to for route in behind), device.subnet.network]
         behind = [Route(network, own) for network in inside] if device.firewall else []
-        outward, inward = Plug(name, "wan"), own
+        # A forward goes past it, too: what is behind it is known by its own address.
+        outward, inward = Plug(name, "wan"), inward if device.firewall else own
     return outward
 
 

@@ -44,6 +44,10 @@ class Ended:
         """The ids of the scenarios with this verdict."""
         return {each.id for each in self.results.scenarios if each.verdict is verdict}
 
+    def cells(self, verdict: Verdict) -> set[str]:
+        """The ids of the scenarios of the article's two tables with this verdict."""
+        return self.verdicts(verdict) & ARTICLE_IDS
+
     def answers(self) -> dict[str, Answer | None]:
         """What was observed in each scenario; None where nothing was."""
         return {

@@ -29,9 +29,9 @@ ROUTED = "80.101.0.2"
 class Novice:
     """What a device does for a novice behind it, the expert being direct.
 
-    ``reached_at`` is the address at which the expert reaches it by file, e-mail and Messenger;
-    None where it does not, and then ``ender`` is the node that drops its SYN. ``calls`` says
-    whether the novice, by Messenger, reaches the expert.
+    ``reached_at`` is the address at which the expert reaches it by file, e-mail and Messenger, if
+    it does. ``ender`` is the node that drops the expert's SYN to another address, if one does.
+    ``calls`` says whether the novice, by Messenger, reaches the expert.
     """
 
     reached_at: str | None
@@ -44,6 +44,7 @@ NOVICES = {
     "firewall-open": Novice(ROUTED, None),
     "firewall-strict": Novice(None, "novice.firewall-strict", calls=False),
     "nat-forwarded": Novice(TRANSLATED, None),
+    "firewall-open,nat-forwarded": Novice(TRANSLATED, "novice.nat-forwarded"),
     "nat-symmetric": Novice(None, "novice.nat-symmetric"),
     "cgnat": Novice(None, "novice.cgnat"),
     "upnp-nat,cgnat": Novice(None, "novice.cgnat"),

@@ -90,7 +90,7 @@ def test_the_ticket_carries_the_port_that_was_granted_and_it_works(
         invitation = (lab.disk("novice") / "invitation.MsRcIncident").read_bytes()
         (lab.disk("expert") / "received.MsRcIncident").write_bytes(invitation)
         await expert.ask("open", 10, path="received.MsRcIncident")
-        dialled = await expert.ask("dial", 20, password="secret", patience=4)
+        dialled = await expert.ask("dial", 20, password="secret", patience=4, proxy_client=False)
         return {"taken": taken, "given": given, "attempts": dialled["attempts"]}
 
     seen = in_lab(Library(default_folder()).from_file(path), play)

@@ -20,8 +20,8 @@ def test_the_article_s_answers_do_not_depend_on_the_order_or_on_the_expert_s_por
     arguments = ("--method", "messenger", "--order", order, "--expert-port", port)
     ended = run(tmp_path / "out", *arguments)
     suffix = "" if port == "0" else f"@expert-port-{port}"
-    assert ended.verdicts(Verdict.AGREES) == {each + suffix for each in MESSENGER_IDS}
-    assert ended.status == 0
+    assert {each + suffix for each in MESSENGER_IDS} <= ended.verdicts(Verdict.AGREES)
+    assert not ended.verdicts(Verdict.DIFFERS)
 
 
 @pytest.mark.parametrize(

@@ -103,9 +103,11 @@ class Bench:
         sock.listen()
         return sock
 
-    async def connect(self, port: int, listener: socket.socket, to: str) -> Connection:
+    async def connect(
+        self, port: int, listener: socket.socket, to: str, node: str = HOST
+    ) -> Connection:
         """Connect from a port of the host to a listener at an address."""
-        near = self._bound(HOST, port)
+        near = self._bound(node, port)
         async with asyncio.timeout(DEADLINE):
             await self._loop.sock_connect(near, (to, listener.getsockname()[1]))
             far, (_, seen) = await self._loop.sock_accept(listener)
@@ -300,6 +302,44 @@ def test_a_nat_that_rejects_filters_alike(tmp_path: Path) -> None:
     measured = measure(topologies, "nat")
     assert measured.filtering == {Filtering.ADDRESS_DEPENDENT}
     assert measured.ends == [("novice.nat", "unsolicited packet on wan")] * 3
+
+
+# Two hosts of one LAN
+
+OTHER = "novice.other"
+TWO = """
+[novice]
+chain = ["nat"]
+neighbours = [{ name = "other", address = "192.168.1.101" }]
+"""
+
+
+@pytest.mark.parametrize("filtering", [Filtering.ENDPOINT_INDEPENDENT, Filtering.ADDRESS_DEPENDENT])
+def test_two_hosts_that_use_one_port_are_each_reached_at_the_port_that_is_theirs(
+    tmp_path: Path, filtering: Filtering
+) -> None:
+    """RFC 4787 REQ-1 and REQ-8: the second is given another external port."""
+    folder = written(tmp_path, Mapping.ENDPOINT_INDEPENDENT, filtering)
+    path = tmp_path / "two.toml"
+    path.write_text(TWO, encoding="utf-8")
+
+    async def play(lab: Lab) -> dict[str, object]:
+        bench = Bench(lab)
+        services = bench.listen(SERVICES, 7001)
+        address = str(lab.plan.services)
+        mine = await bench.connect(40000, services, address)
+        other = await bench.connect(40000, services, address, node=OTHER)
+        here, there = bench.listen(HOST, 40000), bench.listen(OTHER, 40000)
+        reached = [
+            await bench.reaches(SERVICES, mine.seen, here),
+            await bench.reaches(SERVICES, other.seen, there),
+        ]
+        return {"ports": [mine.seen, other.seen], "reached": reached}
+
+    found = in_lab(Library(folder).from_file(path), play)
+    mine, other = found["ports"]
+    assert mine == 40000 != other
+    assert found["reached"] == [True, True]
 
 
 # A NAT that is not what is written is seen

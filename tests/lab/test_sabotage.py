@@ -35,10 +35,10 @@ def test_a_mapping_daemon_that_never_starts_is_seen_in_exactly_its_devices_cells
     exactly where the connection needs the mapping."""
     broken = run(tmp_path / "out", environment=fake_daemon(tmp_path, "echo no such device; exit 7"))
     with_daemon = {each for each in ARTICLE_IDS if any(device in each for device in MAPPING)}
-    assert broken.verdicts(Verdict.INVALID) == with_daemon
-    assert broken.verdicts(Verdict.AGREES) == ARTICLE_IDS - with_daemon
+    assert broken.cells(Verdict.INVALID) == with_daemon
+    assert broken.cells(Verdict.AGREES) == ARTICLE_IDS - with_daemon
     no = {each for each, answer in broken.answers().items() if answer is Answer.NO}
-    assert no == NEEDS_A_MAPPING | BEHIND_PLAIN_NAT
+    assert no & ARTICLE_IDS == NEEDS_A_MAPPING | BEHIND_PLAIN_NAT
     assert broken.status == 3
     why = broken.scenario("file/me-ics+direct").why
     assert "novice.me-ics: nothing listens on UDP 5351" in why
@@ -60,8 +60,8 @@ def test_a_nat_that_forwards_unsolicited_syns_turns_exactly_the_no_cells(tmp_pat
     nat = topologies / "devices" / "nat.toml"
     replace_in(nat, '[nat]\nunsolicited = "drop"', _OPEN_NAT)
     open_nat = run(tmp_path / "out", "--topologies", topologies)
-    assert open_nat.verdicts(Verdict.DIFFERS) == BEHIND_PLAIN_NAT
-    assert open_nat.verdicts(Verdict.AGREES) == ARTICLE_IDS - BEHIND_PLAIN_NAT
+    assert open_nat.cells(Verdict.DIFFERS) == BEHIND_PLAIN_NAT
+    assert open_nat.cells(Verdict.AGREES) == ARTICLE_IDS - BEHIND_PLAIN_NAT
     assert open_nat.status == 1
     assert "documented no, observed yes" in open_nat.scenario("file/nat+nat").why
 
@@ -78,8 +78,8 @@ def test_a_novice_that_listens_on_another_port_than_its_ticket_says_is_not_reach
     turned = {
         each for each in ARTICLE_IDS if not each.startswith("messenger/")
     } - BEHIND_PLAIN_NAT | {"messenger/direct+nat"}
-    assert moved.verdicts(Verdict.DIFFERS) == turned
-    assert moved.verdicts(Verdict.AGREES) == ARTICLE_IDS - turned
+    assert moved.cells(Verdict.DIFFERS) == turned
+    assert moved.cells(Verdict.AGREES) == ARTICLE_IDS - turned
     observed = moved.scenario("file/upnp-nat+direct").observed
     assert observed is not None
     mapped = observed.attempts[-1]
@@ -103,7 +103,7 @@ def test_a_stranger_at_an_address_of_the_ticket_turns_no_cell(tmp_path: Path) ->
             file.write(f"\n[[expert.neighbours]]\n{neighbour}")
         with_stranger |= {f"{m}/{device}+{device}" for m in ("messenger", "file", "email")}
     ended = run(tmp_path / "out", "--topologies", topologies)
-    assert ended.verdicts(Verdict.AGREES) == ARTICLE_IDS
+    assert ended.cells(Verdict.AGREES) == ARTICLE_IDS
     assert ended.status == 0
     for scenario_id in with_stranger:
         observed = ended.scenario(scenario_id).observed

@@ -21,6 +21,7 @@ QUIET = "DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l"
 INSTALL = (
     "apt-get install -y --no-install-recommends --no-remove -o DPkg::Lock::Timeout=300 nftables"
 )
+TO_RUN_PACKAGES = [need.packages[0] for need in bootstrap.TO_RUN]
 NFTABLES = Need("libnftables.so.1", ("nftables",))
 PYTHON = ".".join(map(str, sys.version_info[:2]))
 
@@ -359,7 +360,7 @@ def test_the_telling_line_of_a_log_is_found(output: str, told: str) -> None:
 
 
 def test_nothing_is_said_or_done_when_all_is_there(clone: Clone, programs: Programs) -> None:
-    programs.dpkg_has("nftables", "miniupnpd-nftables")
+    programs.dpkg_has(*TO_RUN_PACKAGES)
     programs.fake("apt-get")
     fake_venv(clone)
     stamp(clone)
@@ -379,7 +380,7 @@ def test_without_dpkg_the_needed_programs_are_named(clone: Clone, programs: Prog
 def test_a_clone_that_cannot_be_written_is_named_on_one_line(
     clone: Clone, programs: Programs
 ) -> None:
-    programs.dpkg_has("nftables", "miniupnpd-nftables")
+    programs.dpkg_has(*TO_RUN_PACKAGES)
     programs.fake("apt-get")
     programs.apt_offers()
     clone.venv.write_text("a file where the folder must be")

@@ -548,15 +548,33 @@ def test_inward_of_the_innermost_device_is_the_host_s_own_address() -> None:
     assert lab.node("novice.inner").inward == IPv4Address("10.1.1.50")
 
 
+def test_inward_goes_past_firewalls_to_what_is_translated_or_to_the_host() -> None:
+    """Behind a firewall a host has its own address, so that is what one forwards a port to."""
+    nat, walled = device("box", "10.1.1.1/24", "10.1.1.2"), walls("inner", "outer")
+    around = plan_of(novice=site(*walled, nat))
+    assert around.node("novice.box").inward == around.topology.novice.address
+    between = plan_of(novice=site(nat, *walled, device("far", "10.2.2.1/24", "10.2.2.2")))
+    assert between.node("novice.far").inward == IPv4Address("24.0.0.2")
+    assert between.node("novice.box").stack.interfaces[1].address.ip == IPv4Address("24.0.0.2")
+
+
 @each_shape
-def test_inward_is_the_far_end_s_address_at_a_device_and_nothing_elsewhere(lab: LabPlan) -> None:
+def test_inward_is_the_next_address_that_a_packet_can_be_for_and_nothing_elsewhere(
+    lab: LabPlan,
+) -> None:
     for node in lab.nodes:
         if node.kind is not Kind.DEVICE:
             assert node.inward is None
             continue
-        lan = node.stack.interfaces[0]
-        inward = far_end(lab, node.name, lan.ports[0] if lan.ports else lan.name)
-        assert interface_of(lab, inward).address.ip == node.inward
+        end = _inner_end(lab, node)
+        while (inner := lab.node(end.node)).device and inner.device.firewall:
+            end = _inner_end(lab, inner)
+        assert interface_of(lab, end).address.ip == node.inward
+
+
+def _inner_end(lab: LabPlan, box: NodePlan) -> Plug:
+    lan = box.stack.interfaces[0]
+    return far_end(lab, box.name, lan.ports[0] if lan.ports else lan.name)
 
 
 # The project's own

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from factories import article, attempt, control, observed, predicted, rendered, scenario
 
-from harness.judge.model import ScenarioResult
-from harness.words import End
+from harness.judge.model import Documented, ScenarioResult
+from harness.words import Answer, End, Verdict
 
 
 def below_the_tables(*scenarios: ScenarioResult, notes: tuple[str, ...] = ()) -> str:
@@ -134,3 +134,22 @@ def test_a_terminal_that_lacks_a_letter_shows_its_escape() -> None:
     result = scenario("file", "nat", "nat", None, why="réponse")
     text = rendered(*article(result), encoding="ascii")
     assert r"file/nat+nat: r\xe9ponse" in text
+
+
+def test_a_run_with_a_prediction_for_each_scenario_says_how_often_it_was_right() -> None:
+    right = scenario("file", "nat", "direct", observed("no"), forecast=predicted("no"))
+    wrong = scenario("file", "direct", "nat", observed("yes"), forecast=predicted("no"))
+    lines = rendered(right, wrong).splitlines()
+    assert lines[-2] == "1 of 2 as predicted"
+
+
+def test_tables_and_prose_are_counted_apart() -> None:
+    table = scenario("file", "nat", "direct", observed("no"))
+    prose = scenario("file", "icf", "direct", observed("yes"))
+    claim = Documented(answer=Answer.YES, claim="icf/one-side", source="ICF, sentence 2")
+    prose = prose.model_copy(update={"documented": claim, "verdict": Verdict.AGREES})
+    assert (
+        rendered(table, prose)
+        .splitlines()[-1]
+        .startswith("1 of 1 agrees in the tables, 1 of 1 in the prose (")
+    )

@@ -796,6 +796,50 @@ def test_a_lan_must_not_be_the_block_itself(folder: Folder) -> None:
     )
 
 
+@pytest.mark.parametrize("device", ["box", "wall"])
+def test_a_lan_must_not_be_of_the_other_site_s_block(folder: Folder, device: str) -> None:
+    """Its hosts would look for the other site's at home."""
+    lan = '{ address = "25.0.5.1/24", host = "25.0.5.2" }'
+    refusal = folder.topology_refusal(f'[novice]\nchain = [{{ device = "{device}", lan = {lan} }}]')
+    assert refusal.startswith("novice.chain: the LAN of ")
+    assert "25.0.0.0/16" in refusal or "24.0.0.0/23" in refusal
+
+
+PRIVATE_WALL = '{ device = "wall", lan = { address = "10.5.5.1/24", host = "10.5.5.2" } }'
+
+
+def test_a_firewall_s_lan_to_which_there_is_no_route_back_is_refused(folder: Folder) -> None:
+    assert folder.topology_refusal(f"[novice]\nchain = [{PRIVATE_WALL}]") == (
+        "novice.chain: the LAN of wall (10.5.5.0/24) is not in the block that is routed here "
+        "(24.0.0.0/23), and nothing outward translates it"
+    )
+
+
+def test_a_firewall_inside_a_nat_may_have_a_private_lan(folder: Folder) -> None:
+    site = folder.topology(f'[novice]\nchain = [{PRIVATE_WALL}, "nat"]').novice
+    assert site.address == IPv4Address("10.5.5.2")
+
+
+def test_a_host_firewall_takes_no_lan_in_a_chain_either(folder: Folder) -> None:
+    link = '{ device = "shield", lan = { address = "10.5.5.1/24", host = "10.5.5.2" } }'
+    assert folder.topology_refusal(f"[novice]\nchain = [{link}]") == (
+        "novice.chain: shield is on the host itself and has no lan"
+    )
+
+
+def test_a_block_has_room_for_a_lan(folder: Folder) -> None:
+    folder.change(INTERNET, ('"25.0.0.0/16"', '"25.0.0.0/25"'))
+    assert folder.refusal(INTERNET) == (
+        "expert: routed 25.0.0.0/25 has no room for a LAN of 256 addresses"
+    )
+
+
+def test_a_block_is_not_reserved(folder: Folder) -> None:
+    """A daemon whose WAN address is of it would refuse to map."""
+    folder.change(INTERNET, ('"25.0.0.0/16"', '"10.25.0.0/16"'))
+    assert "is reserved: a UPnP daemon refuses" in folder.refusal(INTERNET)
+
+
 # Host firewalls and proxies in a chain
 
 

@@ -1,0 +1,100 @@
+"""A device that is not what it says is seen, at the right place and in the right words."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from runs import fake_daemon, own_topologies, replace_in, run
+from worlds import topology
+
+from harness.assistance.people import Terms
+from harness.judge.verdict import contradicts_prediction, exit_code
+from harness.lab import lab, miniupnpd, ruleset
+from harness.report.progress import PlainProgress
+from harness.runner import run as runner
+from harness.runner.catalogue import of_topology
+from harness.runner.results_folder import ResultsFolder
+from harness.runtime.wiring import wire
+from harness.words import Answer, End, Method
+
+# Runs the real daemon, and behind its back sends what comes for port 3389 to another host.
+WRONG_HOST = """
+{nft} insert rule inet gateway prerouting iifname wan tcp dport 3389 dnat ip to 192.168.2.9:3389
+exec {daemon} "$@"
+"""
+
+FORWARDING_PROXY = """
+table inet gateway {
+    chain postrouting {
+        type nat hook postrouting priority srcnat; policy accept;
+        oifname "wan" masquerade
+    }
+}
+"""
+
+
+def test_a_mapping_daemon_that_maps_to_the_wrong_host_names_that_host(tmp_path: Path) -> None:
+    nft = shutil.which("nft", path="/usr/sbin:/sbin:/usr/bin")
+    path = tmp_path / "topology.toml"
+    path.write_text(
+        '[novice]\nchain = ["upnp-nat"]\n\n'
+        '[[novice.neighbours]]\nname = "printer"\naddress = "192.168.2.9"\nstranger = 3389\n',
+        encoding="utf-8",
+    )
+    script = WRONG_HOST.format(nft=nft, daemon=miniupnpd.find())
+    environment = fake_daemon(tmp_path, script)
+    ended = run(tmp_path / "out", "--topology", path, "--method", "file", environment=environment)
+    result = ended.scenario("file/upnp-nat+direct")
+    assert result.observed is not None
+    assert result.observed.answer is Answer.NO
+    mapped = result.observed.attempts[-1]
+    assert (mapped.end, mapped.ended_at) == (End.WRONG_PEER, "novice.printer")
+    assert "the listener does not hold the invitation" in mapped.how
+    assert ended.status == 1
+
+
+def test_a_proxy_that_forwards_packets_contradicts_the_prediction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its hosts get a default route to it, and it translates: a proxy in name only."""
+    monkeypatch.setattr(ruleset, "_PROXY", FORWARDING_PROXY)
+
+    def wire_all_to_forward(stacks, links, namespaces):  # type: ignore[no-untyped-def]
+        proxy = stacks["expert.socks-proxy"]
+        stacks["expert.socks-proxy"] = dataclasses.replace(proxy, forwards=True)
+        gateway = proxy.interfaces[0].address.ip
+        stacks["expert"] = dataclasses.replace(stacks["expert"], gateway=gateway)
+        wire(stacks, links, namespaces)
+
+    monkeypatch.setattr(lab, "wire", wire_all_to_forward)
+    scenarios = of_topology(topology(expert="socks-proxy"), [Method.FILE], Terms(password="secret"))
+    progress = PlainProgress(Console(file=StringIO()))
+    results = runner.run(scenarios, ResultsFolder(tmp_path / "out"), 1, progress)
+    (result,) = results.scenarios
+    assert result.observed is not None
+    assert result.observed.answer is Answer.YES
+    assert contradicts_prediction(result)
+    assert result.predicted is not None
+    assert "expert.socks-proxy" in result.predicted.why
+    assert exit_code(results.scenarios) == 1
+
+
+def test_a_firewall_that_lets_unsolicited_syns_in_turns_file_and_e_mail(tmp_path: Path) -> None:
+    topologies = own_topologies(tmp_path)
+    firewall = topologies / "devices" / "firewall.toml"
+    replace_in(firewall, "[firewall]\n", "[firewall]\ninbound = [3389]\n")
+    ended = run(tmp_path / "out", "--topologies", topologies, "--novice", "firewall")
+    assert ended.answers() == {
+        "messenger/firewall+direct": Answer.YES,
+        "email/firewall+direct": Answer.YES,
+        "file/firewall+direct": Answer.YES,
+    }
+    for method in ("email", "file"):
+        observed = ended.scenario(f"{method}/firewall+direct").observed
+        assert observed is not None
+        assert observed.attempts[0].ended_at == "novice"

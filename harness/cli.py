@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -272,6 +274,8 @@ def _chain(text: str | None) -> tuple[str, ...]:
 
 def main() -> None:
     """Run the command line; every way out has the documented exit code."""
+    # A caller may have had it ignored: then no child could be waited for.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
         cli.main(prog_name="ra-harness", standalone_mode=False)
         code = ExitCode.AGREES
@@ -287,6 +291,10 @@ def main() -> None:
     except HarnessError as error:
         _say(str(error))
         code = error.exit_code
+    except Exception as error:  # noqa: BLE001 - Python's own exit code for it would mean "differs"
+        traceback.print_exc()
+        _say(f"a defect of the harness: {type(error).__name__}: {error}")
+        code = ExitCode.UNPROVEN
     sys.exit(code)
 
 

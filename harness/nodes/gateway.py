@@ -179,6 +179,9 @@ async def _first(answers: list[asyncio.Task[str]], believe_refusal: bool) -> str
                 except ConnectionRefusedError:
                     if believe_refusal:
                         return None
+                except OSError:
+                    # Another ICMP error ("administratively prohibited") says nothing of multicast.
+                    continue
     return None
 
 
@@ -212,7 +215,7 @@ async def _ask_nat_pmp(gateway: IPv4Address, request: bytes) -> bytes | None:
     loop = asyncio.get_running_loop()
     with (
         _udp(str(own_address())) as sock,
-        contextlib.suppress(TimeoutError, ConnectionRefusedError),
+        contextlib.suppress(TimeoutError, OSError),
     ):
         sock.connect((str(gateway), natpmp.PORT))
         async with asyncio.timeout(ssdp.MX):

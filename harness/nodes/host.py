@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -35,8 +36,9 @@ def own_address() -> IPv4Address:
     """
     names = [name for _, name in socket.if_nameindex() if name != "lo"]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        request = struct.pack("256s", names[0].encode()) if names else b""
-        if not request:
-            raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
-        answer = fcntl.ioctl(probe.fileno(), _SIOCGIFADDR, request)
-    return IPv4Address(answer[20:24])
+        for name in names:
+            # Where tunnel modules are loaded, every namespace has a tunl0 or sit0 without address.
+            with contextlib.suppress(OSError):
+                request = struct.pack("256s", name.encode())
+                return IPv4Address(fcntl.ioctl(probe.fileno(), _SIOCGIFADDR, request)[20:24])
+    raise OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))

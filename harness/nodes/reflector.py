@@ -47,9 +47,11 @@ async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 async def main(console: Console) -> None:
     """Listen, say so, and serve until the harness closes the stream."""
-    async with await asyncio.start_server(_serve, "0.0.0.0", stun.PORT):
-        console.tell("ready")
-        await console.serve({})
+    server = await asyncio.start_server(_serve, "0.0.0.0", stun.PORT)
+    console.tell("ready")
+    await console.serve({})
+    # Not "async with": from Python 3.12 on that waits until every caller has hung up.
+    server.close()
 
 
 def start() -> None:

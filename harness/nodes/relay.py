@@ -62,9 +62,11 @@ async def _write(writer: asyncio.StreamWriter, message: dict[str, Any]) -> None:
 async def main(console: Console) -> None:
     """Listen, say so, and serve until the harness closes the stream."""
     board = Switchboard(console)
-    async with await asyncio.start_server(board.serve, "0.0.0.0", PORT, limit=LINE_LIMIT):
-        console.tell("ready")
-        await console.serve({})
+    server = await asyncio.start_server(board.serve, "0.0.0.0", PORT, limit=LINE_LIMIT)
+    console.tell("ready")
+    await console.serve({})
+    # Not "async with": from Python 3.12 on that waits until every caller has hung up.
+    server.close()
 
 
 def start() -> None:

@@ -23,6 +23,10 @@ from harness.words import Answer, Method, Role
 
 READY_DEADLINE = 10.0
 
+LOG_KEPT = 100_000
+"""Characters kept of a daemon's log, its end: a message is a datagram, and a kernel may allow
+little more than that."""
+
 # A service that a method does not need is not there to help it.
 _SERVICES = {
     Method.FILE: ("reflector",),
@@ -238,4 +242,4 @@ def _send_evidence(lab: Lab, send: Send) -> None:
             name = f"{role}.MsRcIncident"
             send({"file": name, "text": invitation.read_text(encoding="ascii")})
     for name, text in lab.daemon_logs().items():
-        send({"file": f"{name}.log", "text": text})
+        send({"file": f"{name}.log", "text": text[-LOG_KEPT:]})

@@ -214,3 +214,10 @@ def test_an_interrupted_run_does_not_leave_the_results_of_the_run_before(tmp_pat
     process.communicate()
     assert not (folder / "results.json").exists()
     assert not (folder / "junit.xml").exists()
+
+
+def test_a_caller_that_ignores_its_children_s_ends_does_not_break_a_run(tmp_path: Path) -> None:
+    script = 'trap "" CHLD; exec "$@"'
+    chain = ("--novice", "nat", "--method", "file")
+    ended = run(tmp_path / "out", *chain, prefix=("sh", "-c", script, "sh"))
+    assert ended.status == 0, ended.err

@@ -29,7 +29,7 @@ def by_proxy(world: World, role: Role, site: Site, to: IPv4Address, port: int | 
     if proxy is None:
         raise ValueError(f"{name} is no proxy")
     request = walk(world, role.value, device.subnet.address.ip, proxy.port)
-    if request.node != name or not request.taken or request.lost is not None:
+    if request.node != name or not request.taken:
         return replace(request, fate=Fate.NO_PROXY, proxy=name)
     if proxy.connect_ports is not None and port not in proxy.connect_ports:
         return Journey(name, Fate.POLICY, Syn(site.address, to, port), rejected=True, proxy=name)

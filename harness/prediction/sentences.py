@@ -35,9 +35,8 @@ class Dialled:
 
     @property
     def reached(self) -> bool:
-        """Whether the other person's listener took the SYN, and its answer came back."""
-        journey = self.journey
-        return self.arrived and journey.syn.port == self.ticket.listens and journey.lost is None
+        """Whether the other person's listener took the SYN."""
+        return self.arrived and self.journey.syn.port == self.ticket.listens
 
     @property
     def arrived(self) -> bool:
@@ -71,15 +70,9 @@ def _taken(dialled: Dialled) -> str:
     stranger = dialled.end.stranger
     if journey.fate is Fate.OWN:
         said = f"{node}'s own address is {candidate.address}, so its SYN never leaves it"
-    elif dialled.arrived and journey.syn.port != dialled.ticket.listens:
+    elif dialled.arrived:
         port = dialled.ticket.listens or "a dynamic port"
         said = f"{node} refuses the SYN to {candidate}: it listens on {port}"
-    elif dialled.arrived:
-        lost = named(journey.lost or "")
-        said = (
-            f"{node} takes the SYN to {candidate}, "
-            f"but at {lost} its answer has no way back to {journey.syn.source}"
-        )
     elif stranger is not None and stranger == journey.syn.port:
         said = f"{node} answers the SYN to {candidate}: a stranger, which holds no invitation"
     else:

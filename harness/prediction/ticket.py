@@ -152,7 +152,7 @@ def _reflexive(network: Network, role: Role, site: Site) -> IPv4Address | None:
         journey = walk(world, role.value, services, STUN_PORT)
     else:
         journey = by_proxy(world, role, site, services, STUN_PORT)
-    arrived = journey.node == SERVICES and journey.taken and journey.lost is None
+    arrived = journey.node == SERVICES and journey.taken
     return journey.syn.source if arrived else None
 
 

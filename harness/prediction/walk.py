@@ -12,7 +12,6 @@ from enum import StrEnum
 from ipaddress import IPv4Address
 
 from harness.prediction.network import Network, Way, owns
-from harness.runtime.stack import Plug
 from harness.topology.model import Device, Unsolicited
 from harness.topology.plan import NodePlan
 
@@ -81,21 +80,13 @@ class World:
 
 
 @dataclass(frozen=True)
-class Arrival:
-    """A SYN as it came in at a node, and where from."""
-
-    at: Plug
-    sender: str
-    syn: Syn
-
-
-@dataclass(frozen=True)
 class Journey:
     """Where a SYN ended and how.
 
     ``syn`` is as it was there; ``rejected`` says whether the node said so. ``helped`` are the
-    devices that let it in, in its order. ``lost`` is the node at which the answer has no way on.
-    ``proxy`` is the proxy that dialled in the host's place, or would have had to.
+    devices that let it in, in its order. ``proxy`` is the proxy that dialled in the host's place,
+    or would have had to. Its answer needs no walk of its own: connection tracking takes it back the
+    way that it came, and the loader refuses a site to which nothing leads back.
     """
 
     node: str
@@ -103,7 +94,6 @@ class Journey:
     syn: Syn
     rejected: bool = False
     helped: tuple[tuple[str, Help], ...] = ()
-    lost: str | None = None
     proxy: str | None = None
 
     @property
@@ -126,18 +116,19 @@ def walk(world: World, start: str, to: IPv4Address, port: int | None) -> Journey
         return Journey(start, Fate.NO_ROUTE, Syn(_first_address(node), to, port), rejected=True)
     syn = Syn(way.out.address.ip, to, port)
     helped: list[tuple[str, Help]] = []
-    arrivals: list[Arrival] = []
     while True:
         at = network.neighbour(node, way)
         if at is None:
             return Journey(node.name, Fate.NO_HOST, syn, True, tuple(helped))
-        arrivals.append(Arrival(at, node.name, syn))
         node = network.node(at.node)
+        came = (syn.to, syn.port)
         syn, help_ = _rewritten_inward(world, node, at.interface, syn)
         helped += [(node.name, help_)] if help_ else []
         if owns(node, syn.to):
             break
-        onward = _passed_on(world, node, at.interface, syn, translated=help_ is not None)
+        # The kernel does not count a translation to the very same address and port as one.
+        translated = help_ is not None and (syn.to, syn.port) != came
+        onward = _passed_on(world, node, at.interface, syn, translated=translated)
         if isinstance(onward, Journey):
             return replace(onward, helped=tuple(helped))
         way = onward
@@ -148,7 +139,7 @@ def walk(world: World, start: str, to: IPv4Address, port: int | None) -> Journey
     journey = _taken_in(world, node, at.interface, syn)
     if journey.taken and node.name in world.opened:
         helped.append((node.name, Help.OPENED))
-    return replace(journey, helped=tuple(helped), lost=_lost(network, arrivals))
+    return replace(journey, helped=tuple(helped))
 
 
 def _rewritten_inward(
@@ -213,24 +204,6 @@ def _taken_in(world: World, node: NodePlan, interface: str, syn: Syn) -> Journey
     else:
         fate = Fate.PROXY if device.proxy is not None else Fate.UNSOLICITED
     return Journey(node.name, fate, syn, fate is not Fate.TAKEN and _rejects(device))
-
-
-def _lost(network: Network, arrivals: list[Arrival]) -> str | None:
-    """Return the node at which the SYN's answer leaves the way that the SYN came; None for none.
-
-    Connection tracking undoes every translation, so at each node the answer goes to the source
-    that the SYN had when it came in there. A private source that nobody translated is lost.
-    """
-    for arrival in reversed(arrivals):
-        node = network.node(arrival.at.node)
-        back = arrival.syn.source
-        way = None if owns(node, back) else network.way(node, back)
-        if way is None or way.out.name != arrival.at.interface:
-            return node.name
-        hop = network.neighbour(node, way)
-        if hop is None or hop.node != arrival.sender:
-            return node.name
-    return None
 
 
 def _rejects(device: Device) -> bool:

@@ -26,6 +26,9 @@ PAIRS = [
     "upnp-nat,firewall-open+firewall",
     "firewall,nat+nat,firewall",
     "firewall,nat-forwarded+nat",
+    "firewall-open,nat-forwarded+nat",
+    "icf,upnp-nat,cgnat+icf",
+    "socks-proxy+http-proxy",
     "me-ics,upnp-nat+xp-ics",
     "nat+xp-ics,nat",
 ]
@@ -64,11 +67,6 @@ address = "192.168.1.7"
 chain = ["xp-ics", "nat"]
 """,
 }
-
-UNTRANSLATED = """
-[expert]
-chain = [{device = "firewall", lan = {address = "10.0.0.1/24", host = "10.0.0.2"}}]
-"""
 
 
 def chain(devices: str) -> tuple[str, ...]:
@@ -112,12 +110,3 @@ def test_a_topology_file_ends_as_predicted(name: str, tmp_path: Path) -> None:
     file.write_text(FILES[name], encoding="utf-8")
     compared = compare(LIBRARY.from_file(file), tmp_path, "--topology", file)
     assert compared == set(Method)
-
-
-def test_a_listener_whose_answer_is_lost_ends_it_as_predicted(tmp_path: Path) -> None:
-    """By file alone: no answer of a service comes back either."""
-    file = tmp_path / "topology.toml"
-    file.write_text(UNTRANSLATED, encoding="utf-8")
-    topology = LIBRARY.from_file(file)
-    assert predict(topology, Method.FILE).answer is Answer.NO
-    assert compare(topology, tmp_path, "--topology", file, "--method", "file") == {Method.FILE}

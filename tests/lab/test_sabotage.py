@@ -58,7 +58,7 @@ def test_a_mapping_daemon_that_hangs_is_seen_as_well(tmp_path: Path) -> None:
 def test_a_nat_that_forwards_unsolicited_syns_turns_exactly_the_no_cells(tmp_path: Path) -> None:
     topologies = own_topologies(tmp_path)
     nat = topologies / "devices" / "nat.toml"
-    replace_in(nat, '[nat]\nunsolicited = "drop"', _OPEN_NAT)
+    replace_in(nat, 'unsolicited = "drop"\n', _OPEN_NAT)
     open_nat = run(tmp_path / "out", "--topologies", topologies)
     assert open_nat.cells(Verdict.DIFFERS) == BEHIND_PLAIN_NAT
     assert open_nat.cells(Verdict.AGREES) == ARTICLE_IDS - BEHIND_PLAIN_NAT
@@ -112,8 +112,7 @@ def test_a_stranger_at_an_address_of_the_ticket_turns_no_cell(tmp_path: Path) ->
         assert met == {"expert.printer"}, scenario_id
 
 
-_OPEN_NAT = """[nat]
-unsolicited = "drop"
+_OPEN_NAT = """unsolicited = "drop"
 
 [[nat.forward]]
 port = 3389

@@ -61,7 +61,7 @@ PAIRS = [
     ("nat-forwarded+nat", YES, YES, "novice", "novice"),
     ("nat-forwarded,firewall+nat", NO, NO, "novice.firewall", "novice.firewall"),
     ("firewall,nat-forwarded+nat", NO, NO, "novice.firewall", "novice.firewall"),
-    ("firewall-open,nat-forwarded+nat", NO, NO, "novice.firewall-open", "novice.firewall-open"),
+    ("firewall-open,nat-forwarded+nat", YES, YES, "novice", "novice"),
     ("nat,nat-forwarded+nat", NO, NO, "novice.nat", "novice.nat"),
     ("nat-forwarded,nat+nat", NO, NO, "novice.nat", "novice.nat"),
     ("cgnat+direct", YES, NO, "expert", "novice.cgnat"),

@@ -214,20 +214,6 @@ def test_a_private_address_on_an_outer_lan_of_the_dialler_ends_at_the_router_the
     assert own.node == "expert.upnp-nat"
 
 
-def test_an_answer_to_an_untranslated_private_address_is_lost(tmp_path: Path) -> None:
-    text = (
-        '[expert]\nchain = [{device = "firewall", '
-        'lan = {address = "10.0.0.1/24", host = "10.0.0.2"}}]\n'
-    )
-    predicted = predict(from_toml(tmp_path, text), FILE)
-    assert predicted.answer is NO
-    assert telling(predicted).node == "novice"
-    assert predicted.why == (
-        f"the novice takes the SYN to {WAN}:3389, "
-        "but at the internet its answer has no way back to 10.0.0.2"
-    )
-
-
 def test_the_sentences_are_plain() -> None:
     assert predict(topology("direct+socks-proxy", expert=CLIENT), FILE).why == (
         f"the expert reaches {WAN}:3389, the novice's own address, through expert.socks-proxy"

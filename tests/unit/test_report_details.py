@@ -32,6 +32,7 @@ def test_a_scenario_outside_the_tables_is_told_in_full() -> None:
         "  controls    2 of 2 passed\n"
         "  evidence    scenarios/a,b+direct\n"
         "\n"
+        "1 of 1 as predicted\n"
         "1 undocumented (41.2 s)\n"
     )
 

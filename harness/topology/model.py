@@ -89,6 +89,12 @@ class Internet(Definition):
     services: IspLink
 
     @model_validator(mode="after")
+    def _services_have_no_boxes(self) -> Internet:
+        if self.services.routed is not None:
+            raise ValueError("services.routed: the services stand behind no box that could use it")
+        return self
+
+    @model_validator(mode="after")
     def _links_are_apart(self) -> Internet:
         check_disjoint(self.networks())
         return self

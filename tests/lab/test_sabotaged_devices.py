@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from runs import fake_daemon, own_topologies, replace_in, run
+from runs import fake_daemon, run
 from worlds import topology
 
 from harness.assistance.people import Terms
+from harness.judge.model import Results
 from harness.judge.verdict import contradicts_prediction, exit_code
 from harness.lab import lab, miniupnpd, ruleset
 from harness.report.progress import PlainProgress
@@ -20,7 +21,8 @@ from harness.runner import run as runner
 from harness.runner.catalogue import of_topology
 from harness.runner.results_folder import ResultsFolder
 from harness.runtime.wiring import wire
-from harness.words import Answer, End, Method
+from harness.topology.model import Firewall, Unsolicited
+from harness.words import Answer, End, Method, Verdict
 
 # Runs the real daemon, and behind its back sends what comes for port 3389 to another host.
 WRONG_HOST = """
@@ -58,6 +60,13 @@ def test_a_mapping_daemon_that_maps_to_the_wrong_host_names_that_host(tmp_path: 
     assert ended.status == 1
 
 
+def _run(folder: Path, novice: str = "direct", expert: str = "direct") -> Results:
+    """Run by file in this process, whose sabotage the labs inherit."""
+    scenarios = of_topology(topology(novice, expert), [Method.FILE], Terms(password="secret"))
+    progress = PlainProgress(Console(file=StringIO()))
+    return runner.run(scenarios, ResultsFolder(folder), 1, progress)
+
+
 def test_a_proxy_that_forwards_packets_contradicts_the_prediction(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -72,9 +81,7 @@ def test_a_proxy_that_forwards_packets_contradicts_the_prediction(
         wire(stacks, links, namespaces)
 
     monkeypatch.setattr(lab, "wire", wire_all_to_forward)
-    scenarios = of_topology(topology(expert="socks-proxy"), [Method.FILE], Terms(password="secret"))
-    progress = PlainProgress(Console(file=StringIO()))
-    results = runner.run(scenarios, ResultsFolder(tmp_path / "out"), 1, progress)
+    results = _run(tmp_path / "out", expert="socks-proxy")
     (result,) = results.scenarios
     assert result.observed is not None
     assert result.observed.answer is Answer.YES
@@ -84,17 +91,33 @@ def test_a_proxy_that_forwards_packets_contradicts_the_prediction(
     assert exit_code(results.scenarios) == 1
 
 
-def test_a_firewall_that_lets_unsolicited_syns_in_turns_file_and_e_mail(tmp_path: Path) -> None:
-    topologies = own_topologies(tmp_path)
-    firewall = topologies / "devices" / "firewall.toml"
-    replace_in(firewall, "[firewall]\n", "[firewall]\ninbound = [3389]\n")
-    ended = run(tmp_path / "out", "--topologies", topologies, "--novice", "firewall")
-    assert ended.answers() == {
-        "messenger/firewall+direct": Answer.YES,
-        "email/firewall+direct": Answer.YES,
-        "file/firewall+direct": Answer.YES,
-    }
-    for method in ("email", "file"):
-        observed = ended.scenario(f"{method}/firewall+direct").observed
-        assert observed is not None
-        assert observed.attempts[0].ended_at == "novice"
+def test_a_firewall_that_lets_unsolicited_syns_in_contradicts_the_prediction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its definition drops them; the rules that are loaded do not."""
+    opened = Firewall(unsolicited=Unsolicited.DROP, inbound=(3389,))
+    rules = ruleset._firewall(opened)
+    monkeypatch.setattr(ruleset, "_firewall", lambda _: rules)
+    results = _run(tmp_path / "out", novice="firewall")
+    (result,) = results.scenarios
+    assert result.observed is not None
+    assert result.observed.answer is Answer.YES
+    assert contradicts_prediction(result)
+    assert result.predicted is not None
+    assert result.predicted.why.startswith("novice.firewall drops the SYN to 80.101.0.2:3389")
+    assert exit_code(results.scenarios) == 1
+
+
+def test_an_icf_that_remote_assistance_fails_to_open_differs_from_the_article(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lab.Lab, "open_port", lambda *_: None)
+    monkeypatch.setattr(lab.Lab, "close_port", lambda *_: None)
+    results = _run(tmp_path / "out", novice="icf")
+    (result,) = results.scenarios
+    assert result.verdict is Verdict.DIFFERS
+    assert result.documented is not None
+    assert result.documented.source.startswith("Internet Connection Firewall (ICF)")
+    assert "dropped by novice (unsolicited packet to the host)" in result.why
+    assert contradicts_prediction(result)
+    assert exit_code(results.scenarios) == 1

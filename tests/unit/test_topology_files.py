@@ -14,9 +14,17 @@ from definitions import copy_of_project, project, project_topologies
 
 from harness.assistance.people import Terms
 from harness.errors import DefinitionError
+from harness.kb import load_tables
 from harness.runner.catalogue import article
 from harness.topology.load import Library
-from harness.topology.model import Device, Filtering, HostFirewall, Mapping, Topology
+from harness.topology.model import (
+    Device,
+    Filtering,
+    HostFirewall,
+    Mapping,
+    Topology,
+    chain_name,
+)
 from harness.words import Method, Role
 
 BOX = "devices/box.toml"
@@ -643,6 +651,13 @@ def test_a_lan_has_addresses_that_a_host_may_have(folder: Folder, own: str) -> N
     assert "is no address of a host (RFC 1122 3.2.1.3)" in folder.refusal(BOX)
 
 
+def test_the_services_have_no_use_for_a_routed_block(folder: Folder) -> None:
+    text = (folder.path / INTERNET).read_text(encoding="utf-8")
+    head, services = text.split("[services]\n")
+    folder.write(INTERNET, f'{head}[services]\nrouted = "44.0.0.0/16"\n{services}')
+    assert folder.refusal(INTERNET).startswith("services.routed: ")
+
+
 def test_only_the_novice_listens_where_its_ticket_does_not_say(folder: Folder) -> None:
     refused = folder.topology_refusal("[expert]\nlistens = 3390\n")
     assert refused.startswith("expert.listens: ")
@@ -1046,12 +1061,10 @@ def test_a_topology_of_the_article_is_the_one_that_its_file_is_named_for(path: P
 
 def test_the_article_s_scenarios_use_every_topology_of_its_folder() -> None:
     named = {path.stem for path in project_topologies() if path.parent.name == "kb301529"}
+    claims = [claim for table in load_tables() for claim in table.claims]
+    assert {f"{chain_name(each.novice)}+{chain_name(each.expert)}" for each in claims} == named
     scenarios = article(project(), list(Method), TERMS)
-    tables = {
-        scenario.topology.name for scenario in scenarios if len(scenario.topology.devices) < 2
-    }
-    same = {each.topology.name for each in scenarios if each.novice == each.expert}
-    assert named <= tables | same
+    assert named <= {scenario.topology.name for scenario in scenarios}
 
 
 def test_a_topology_of_the_article_that_is_not_what_its_name_says_is_refused(

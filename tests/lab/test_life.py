@@ -7,12 +7,12 @@ import os
 import pty
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from runs import COMMAND, fake_daemon, run
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 from test_article import ORDINARY
 
 from harness.words import Verdict
@@ -23,10 +23,13 @@ SOON = 1.0
 
 
 def _until(what: str, holds: Callable[[], bool], within: float = DEADLINE) -> None:
-    deadline = time.monotonic() + within
-    while not holds():
-        assert time.monotonic() < deadline, f"not within {within:g} s: {what}"
-        time.sleep(0.005)
+    waiting = Retrying(
+        retry=retry_if_result(lambda held: not held),
+        stop=stop_after_delay(within),
+        wait=wait_fixed(0.005),
+        retry_error_callback=lambda _: False,
+    )
+    assert waiting(holds), f"not within {within:g} s: {what}"
 
 
 def _pids() -> Iterator[int]:

@@ -55,8 +55,12 @@ TO_RUN = (
     Need("the miniupnpd program", ("miniupnpd-nftables",)),
     Need("the tinyproxy program", ("tinyproxy-bin",)),
     Need("the microsocks program", ("microsocks",)),
+    Need("the ss program", ("iproute2",)),
 )
-TO_TEST = (Need("the FreeRDP library", ("libfreerdp2-2", "libfreerdp2-2t64", "libfreerdp3-3")),)
+TO_TEST = (
+    Need("the FreeRDP library", ("libfreerdp2-2", "libfreerdp2-2t64", "libfreerdp3-3")),
+    Need("the tshark program", ("tshark",)),
+)
 
 
 class Outcome(NamedTuple):

@@ -8,7 +8,7 @@ ARGS ?=
 export RUNTIME OUT
 .NOTPARALLEL:
 .DEFAULT_GOAL := kb
-.PHONY: kb matrix test check bench doctor setup setup-tests clean help
+.PHONY: kb matrix test check bench doctor engine images setup setup-tests clean help
 
 # -I and -S keep the caller's own modules and settings out, and the set-up quick.
 BOOTSTRAP = $(PYTHON) -IS harness/bootstrap.py
@@ -22,7 +22,7 @@ matrix: setup ## Run every device against every device (RUNTIME, OUT as above)
 	@$(HARNESS) matrix --runtime "$$RUNTIME" --out "$$OUT" $(ARGS)
 
 test: setup-tests ## Pass the tests (ARGS="-k nat" picks some)
-	@exec .venv/bin/pytest tests/unit tests/lab $(ARGS)
+	@exec .venv/bin/pytest tests/unit tests/lab tests/docker $(ARGS)
 
 check: setup-tests ## Check format, lint, types and the import layers
 	@.venv/bin/ruff format --check .
@@ -30,11 +30,17 @@ check: setup-tests ## Check format, lint, types and the import layers
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
 
-bench: setup-tests ## Measure how long scenarios take
-	@exec .venv/bin/python -m tests.bench $(ARGS)
+bench: setup-tests ## Measure how long scenarios take (RUNTIME)
+	@exec .venv/bin/python -m tests.bench --runtime "$$RUNTIME" $(ARGS)
 
 doctor: setup ## Say what this machine can run, and what it lacks
 	@$(HARNESS) doctor $(ARGS)
+
+engine: setup ## See to it that a Docker engine answers; install and start one if need be
+	@exec .venv/bin/python -m harness.engine
+
+images: setup ## Build the images that RUNTIME=docker and RUNTIME=boxed use
+	@$(HARNESS) images
 
 setup: ## Install what is missing: Debian packages, .venv, the project
 	@$(BOOTSTRAP)
@@ -42,15 +48,16 @@ setup: ## Install what is missing: Debian packages, .venv, the project
 setup-tests:
 	@$(BOOTSTRAP) --tests
 
-clean: ## Remove results, caches and .venv
+clean: ## Remove results, caches, .venv, this clone's images, containers of dead runs
 	@test -f harness/bootstrap.py
+	@if [ -x .venv/bin/ra-harness ]; then .venv/bin/ra-harness clean; fi
 	@rm -rf results dist .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	@find . -name .git -prune -o -name __pycache__ -prune -exec rm -rf {} +
 
 help: ## List what make can do
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 	@echo
-	@echo 'Variables: RUNTIME, OUT, ARGS (more arguments for the command), PYTHON (3.11 or newer).'
+	@echo 'Variables: RUNTIME (namespaces, docker, boxed), OUT, ARGS (more arguments for the command), PYTHON (3.11 or newer).'
 	@echo 'make itself ends with 0 or 2 and names the status of the command it ran. For the exact'
 	@echo 'one, call .venv/bin/ra-harness: 0 all as documented, 1 something differs, 2 wrong use,'
 	@echo '3 something proved nothing, 130 interrupted.'

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness import __version__
-from harness.errors import ExitCode, HarnessError, RunError
+from harness.errors import ExitCode, HarnessError, MachineError, RunError
 from harness.words import Method, Role
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from harness.topology.load import Library
 
 DIRECT = "direct"
-RUNTIMES = ("namespaces",)
+RUNTIMES = ("namespaces", "docker", "boxed")
 ORDERS = ("both", "expert-first", "novice-first")
 
 
@@ -44,7 +44,7 @@ def _run_options(command: Callable[..., None]) -> Callable[..., None]:
             "--runtime",
             type=click.Choice(RUNTIMES),
             default=RUNTIMES[0],
-            expose_value=False,  # there is one so far
+            show_default=True,
             help="What nodes are made of.",
         ),
         click.option(
@@ -184,6 +184,7 @@ class _Chosen:
     topologies: Path | None
     out: Path
     jobs: int
+    runtime: str
     order: str
     expert_port: int
 
@@ -222,6 +223,7 @@ def _perform(
     from harness.judge.verdict import exit_code  # noqa: PLC0415
     from harness.report.progress import choose  # noqa: PLC0415
     from harness.runner.results_folder import RESULTS, ResultsFolder  # noqa: PLC0415
+    from harness.runner.run import Choice  # noqa: PLC0415
     from harness.runner.run import run as run_all  # noqa: PLC0415
     from harness.runtime.world import check_folder  # noqa: PLC0415
 
@@ -231,9 +233,18 @@ def _perform(
         def on_broken_pipe(self) -> None:
             raise  # noqa: PLE0704 - rich calls this where it handles the BrokenPipeError
 
-    check_folder(chosen.out)
+    if chosen.runtime == RUNTIMES[0]:
+        check_folder(chosen.out)
     folder = ResultsFolder(chosen.out)
-    results = run_all(scenarios, folder, chosen.jobs, choose(Console(stderr=True)))
+    progress = choose(Console(stderr=True))
+    if chosen.runtime == RUNTIMES[2]:
+        # Imported here because the Docker library takes 0.2 s.
+        from harness.runner import boxed  # noqa: PLC0415
+
+        errand = boxed.errand(click.get_current_context())
+        results = boxed.run(errand, scenarios, folder, progress)
+    else:
+        results = run_all(scenarios, folder, Choice(chosen.runtime, chosen.jobs), progress)
     folder.write_results(results)
     notes = {
         device.name: f"{device.name}: {device.note}"
@@ -259,11 +270,45 @@ def _perform(
 
 @cli.command()
 def doctor() -> None:
-    """Say whether this machine can run the scenarios, and what it lacks."""
-    from harness.runner.run import check_machine  # noqa: PLC0415
+    """Say which runtimes this machine can run, and what stops the others.
 
-    check_machine()
-    click.echo("namespaces: ready")
+    Ends with 2 where the namespaces runtime, which is the default, cannot be run.
+    """
+    from harness.runner.doctor import examine  # noqa: PLC0415
+
+    findings = list(examine())
+    for finding in findings:
+        click.echo(f"{finding.runtime}: {finding.trouble or 'ready'}")
+    if findings[0].trouble is not None:
+        sys.exit(ExitCode.USAGE)
+
+
+@cli.command()
+def images() -> None:
+    """Build the images of the docker and boxed runtimes that are missing or out of date."""
+    from harness.runtime.docker import engine, images  # noqa: PLC0415
+
+    client = engine.connect()
+    images.ensure(client, list(images.Role), click.echo)
+    for role in images.Role:
+        click.echo(f"{images.tag(role)} is up to date")
+
+
+@cli.command()
+def clean() -> None:
+    """Remove this clone's images, and containers whose run is dead.
+
+    Containers of a run that is alive, and the images that they use, are left alone.
+    """
+    from harness.runtime.docker import cleanup, engine, images  # noqa: PLC0415
+
+    try:
+        client = engine.connect()
+    except MachineError as error:
+        click.echo(f"nothing of Docker's was removed: {error}")
+        return
+    click.echo(f"containers of dead runs removed: {cleanup.remove_orphans(client)}")
+    click.echo(f"images removed: {len(images.remove_all(client))}")
 
 
 def _chain(text: str | None) -> tuple[str, ...]:

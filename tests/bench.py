@@ -2,7 +2,8 @@
 
 Wall time is from the prompt and back, in a fresh process each time. CPU is what the run's processes
 used; the kernel's own clearing up in the background comes on top and is shown as the machine's.
-Memory is the largest sum of proportional set sizes (PSS) seen, in a run of its own.
+Memory is the largest sum of proportional set sizes (PSS) seen, in a run of its own. A container's
+processes are the engine's: only the machine's CPU has them in it, and no memory.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from harness.judge.model import Results, Timing
 from harness.report.results_file import read_results
 
 COMMAND = (sys.executable, "-m", "harness", "run")
-WALL_BUDGET = 12.0
+WALL_BUDGETS = {"namespaces": 12.0, "docker": 90.0, "boxed": 30.0}
+"""Seconds for the whole article, images having been built."""
+
 MEMORY_BUDGET = 1024.0
 _SAMPLE_SECONDS = 0.02
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -32,13 +35,14 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 @click.command()
 @click.option("--runs", default=5, show_default=True, help="Counted runs, after one that is not.")
+@click.option("--runtime", type=click.Choice(list(WALL_BUDGETS)), default="namespaces")
 @click.argument("arguments", nargs=-1)
-def main(runs: int, arguments: Sequence[str]) -> None:
+def main(runs: int, runtime: str, arguments: Sequence[str]) -> None:
     """Measure ``ra-harness run``; more arguments of it after ``--``."""
     console = Console()
     with tempfile.TemporaryDirectory() as scratch:
         out = Path(scratch) / "results"
-        command = [*COMMAND, "--out", str(out), *arguments]
+        command = [*COMMAND, "--runtime", runtime, "--out", str(out), *arguments]
         subprocess.run(command, check=True, capture_output=True)
         walls, cpus, machine, results = [], [], [], []
         for _ in range(runs):
@@ -49,7 +53,9 @@ def main(runs: int, arguments: Sequence[str]) -> None:
             results.append(read_results(out / "results.json"))
         memory = _peak_memory(command)
     count = len(results[0].scenarios)
-    console.print(f"{count} scenarios, {results[0].run.jobs} side by side, {runs} runs\n")
+    console.print(
+        f"{count} scenarios on {runtime}, {results[0].run.jobs} side by side, {runs} runs\n"
+    )
     whole = _table("whole run", "min", "median", "max")
     _add(whole, "wall s", walls)
     _add(whole, "CPU s, the run's processes", cpus)
@@ -63,9 +69,10 @@ def main(runs: int, arguments: Sequence[str]) -> None:
     _add(each, "tear-down ms", [timing.tear_down * 1000 for timing in timings], 1)
     _add(each, "CPU ms", [timing.cpu * 1000 for timing in timings], 1)
     console.print(each)
-    within = statistics.median(walls) <= WALL_BUDGET and memory <= MEMORY_BUDGET
+    budget = WALL_BUDGETS[runtime]
+    within = statistics.median(walls) <= budget and memory <= MEMORY_BUDGET
     word = "within" if within else "over"
-    console.print(f"{word} the budget of {WALL_BUDGET:g} s and {MEMORY_BUDGET:g} MiB")
+    console.print(f"{word} the budget of {budget:g} s and {MEMORY_BUDGET:g} MiB")
     sys.exit(0 if within else 1)
 
 

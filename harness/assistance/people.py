@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from ipaddress import IPv4Address
@@ -106,6 +107,7 @@ class Person:
 
     ``firewall`` is set where Remote Assistance opens the computer's own firewall, ``proxy`` where
     the site has one; with ``proxy_client`` the connection itself goes through it as well.
+    ``witness`` is called with the port when an invitation has been opened.
     """
 
     role: Role
@@ -114,6 +116,7 @@ class Person:
     firewall: HostFirewall | None = None
     proxy: ProxyServer | None = None
     proxy_client: bool = False
+    witness: Callable[[int], None] | None = None
 
     async def prepare(self) -> None:
         """Tell the computer of the site's proxy."""
@@ -145,6 +148,8 @@ class Person:
         )
         if self.firewall is not None:
             self.firewall.open(reply["port"])
+        if self.witness is not None:
+            self.witness(reply["port"])
 
     async def submit(self, services: Services) -> None:
         """Send the own invitation to the expert's mailbox."""

@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from harness.errors import MachineError
 from harness.judge.model import Control
-from harness.runtime.netns import NetNs
-from harness.runtime.process import spawn_daemon
+from harness.lab.sockets import listening
+from harness.runtime.namespaces import SYSTEM_PATH
+from harness.runtime.node import Node
 
 READY_DEADLINE = 3.0
 """Seconds a daemon has to listen; it needs about 6 ms."""
 
-_SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
-
 
 def find(program: str, package: str) -> str:
-    """Return a program's path.
+    """Return the path of a program of the host.
 
     Raises:
         MachineError: it is not installed; the text names the package that has it.
     """
-    path = shutil.which(program) or shutil.which(program, path=_SYSTEM_PATH)
+    path = shutil.which(program) or shutil.which(program, path=SYSTEM_PATH)
     if path is None:
         raise MachineError(
             f"{program} is missing: install Debian's package {package} (make setup does)"
@@ -39,24 +36,34 @@ def find(program: str, package: str) -> str:
 class Service:
     """What to start in a node: a command, and where it will listen (``UDP 1900``).
 
-    ``control`` names the check that it does.
+    ``files`` are put on the node's disk first: the command's working folder. ``control`` names the
+    check that it listens.
     """
 
     name: str
     control: str
     command: Sequence[str]
     listens: tuple[str, ...]
+    files: Mapping[str, str]
 
 
 class Daemon:
     """A started service."""
 
-    def __init__(self, service: Service, node: str, namespace: NetNs, folder: Path) -> None:
-        """Start it in a node; what it says goes to ``folder``."""
-        self.node = node
+    def __init__(self, service: Service, name: str, node: Node) -> None:
+        """Start it in the node of that name; what it says goes to the node's disk.
+
+        Raises:
+            ScenarioError: it cannot be started.
+        """
+        self.node = name
         self.service = service
-        self._log = folder / f"{service.name}.log"
-        self.process: subprocess.Popen[bytes] = spawn_daemon(namespace, service.command, self._log)
+        self._namespace = node.namespace
+        log = f"{service.name}.log"
+        self._log = node.disk / log
+        for file, text in service.files.items():
+            (node.disk / file).write_text(text, encoding="ascii")
+        self._process = node.spawn(service.command, log)
 
     def control(self) -> Control:
         """Wait until it listens where its device should, and say whether it does."""
@@ -64,7 +71,7 @@ class Daemon:
         missing = self._await_listening()
         if not missing:
             return Control(name=name, node=self.node, passed=True, detail="it listens")
-        status = self.process.poll()
+        status = self._process.poll()
         state = "it runs" if status is None else f"it ended with status {status}"
         said = self.log().strip().splitlines()
         last = f"; its last words: {said[-1]}" if said else ""
@@ -78,7 +85,7 @@ class Daemon:
     def _await_listening(self) -> list[str]:
         """Return what nothing listens on at the deadline, or when the daemon has ended."""
         wait = Retrying(
-            retry=retry_if_result(lambda missing: bool(missing) and self.process.poll() is None),
+            retry=retry_if_result(lambda missing: bool(missing) and self._process.poll() is None),
             stop=stop_after_delay(READY_DEADLINE),
             wait=wait_fixed(0.001),
             retry_error_callback=_last_result,
@@ -87,17 +94,8 @@ class Daemon:
         return missing
 
     def _missing(self) -> list[str]:
-        return [name for name in self.service.listens if not self._is_open(name)]
-
-    def _is_open(self, name: str) -> bool:
-        protocol, port = name.split()
-        suffix = f":{int(port):04X}"
-        for table in (protocol.lower(), f"{protocol.lower()}6"):
-            path = Path(f"/proc/{self.process.pid}/net/{table}")
-            rows = path.read_text(encoding="ascii").splitlines()[1:] if path.exists() else []
-            if any(row.split()[1].endswith(suffix) for row in rows):
-                return True
-        return False
+        found = listening(self._namespace)
+        return [name for name in self.service.listens if name not in found]
 
 
 def _last_result(state: RetryCallState) -> list[str]:

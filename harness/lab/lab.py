@@ -2,70 +2,57 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 
+from testinfra.host import Host
+
 from harness.errors import ScenarioError
 from harness.judge.model import Control
-from harness.lab import miniupnpd, proxies
+from harness.lab import miniupnpd, proxies, renewal
+from harness.lab.controls import control_node, host_of, open_invitation, reference
 from harness.lab.daemon import Daemon, Service
 from harness.lab.program import NodeProgram, Told
 from harness.lab.ruleset import closing, opening, ruleset
 from harness.lab.watch import Watch
 from harness.runtime import nftables
 from harness.runtime.netns import NetNs
-from harness.runtime.process import fork_program
+from harness.runtime.node import Maker, Node
 from harness.runtime.wiring import wire
 from harness.topology.plan import LabPlan, NodePlan
 
 
-def program(name: str) -> Callable[[], None]:
-    """Return the start of a node program; importing it before a fork spares each child that."""
-    start: Callable[[], None] = importlib.import_module(f"harness.nodes.{name}").start
-    return start
-
-
 class Lab(AbstractContextManager["Lab"]):
-    """One topology, brought up when the context is entered and gone when it is left.
+    """One topology, brought up when the context is entered and gone when it is left."""
 
-    ``folder`` is empty and ends with the world; each node has its disk in it.
-    """
-
-    def __init__(self, plan: LabPlan, folder: Path, told: Told) -> None:
+    def __init__(self, plan: LabPlan, maker: Maker, told: Told) -> None:
         """Prepare; nothing is made before the context is entered."""
         self.plan = plan
         self.controls: list[Control] = []
-        self._folder = folder
+        self._maker = maker
         self._told = told
-        self._namespaces: dict[str, NetNs] = {}
+        self._nodes: Mapping[str, Node] = {}
         self._daemons: list[Daemon] = []
-        self._programs: list[NodeProgram] = []
 
     def __enter__(self) -> Lab:
-        """Make namespaces and links, load rules, start daemons, and wait until all is ready.
+        """Make nodes and links, load rules, start daemons.
 
         Raises:
             ScenarioError: something could not be made.
         """
         plan = self.plan
-        self._namespaces = {node.name: NetNs.create() for node in plan.nodes}
-        wire({node.name: node.stack for node in plan.nodes}, plan.links, self._namespaces)
-        for node in plan.nodes:
-            self.disk(node.name).mkdir(parents=True)
-            with self._namespaces[node.name].entered():
-                try:
-                    nftables.load(ruleset(node))
-                except nftables.RulesetError as error:
-                    raise ScenarioError(f"{node.name}: its rules were refused: {error}") from error
-        self.watch = Watch(self._namespaces)
-        self._daemons = [
-            Daemon(service, node.name, self._namespaces[node.name], self.disk(node.name))
-            for node in plan.nodes
-            for service in self._services_of(node)
-        ]
+        try:
+            self._nodes = self._maker.make({node.name: node.part for node in plan.nodes})
+            wire({node.name: node.stack for node in plan.nodes}, plan.links, self.namespaces)
+            for node in plan.nodes:
+                self._load(node.name, ruleset(node))
+            self.watch = Watch(self.namespaces)
+            self._start_daemons()
+        except BaseException:
+            self._maker.close()
+            raise
         return self
 
     def __exit__(
@@ -74,45 +61,61 @@ class Lab(AbstractContextManager["Lab"]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """End every process; the kernel ends the rest with this one."""
-        for each in self._programs:
-            each.kill()
-        for daemon in self._daemons:
-            daemon.process.kill()
-            daemon.process.wait()
+        """End every process and every node."""
+        self._maker.close()
+
+    @property
+    def namespaces(self) -> dict[str, NetNs]:
+        """The network namespace of each node."""
+        return {name: node.namespace for name, node in self._nodes.items()}
+
+    def renew(self, told: Told) -> None:
+        """Make the lab as it was when it came up: for the next scenario, which ``told`` is for.
+
+        Raises:
+            ScenarioError: something could not be made anew.
+        """
+        self._told = told
+        self.controls = [renewal.renew(node, self._nodes[node.name]) for node in self.plan.nodes]
+        for node in self.plan.nodes:
+            if node.device is not None:
+                self._load(node.name, f"flush ruleset\n{ruleset(node)}")
+        self.watch.forget()
+        self._start_daemons()
 
     def disk(self, node: str) -> Path:
         """Return the folder that is a node's disk."""
-        return self._folder / node
+        return self._nodes[node].disk
 
     def start(self, node: str, name: str) -> NodeProgram:
         """Start a program in a node."""
-        log = self.disk(node) / f"{name}.log"
-        pid, streams = fork_program(self._namespaces[node], program(name), self.disk(node), log)
-        started = NodeProgram(node, pid, streams, log, self._told)
-        self._programs.append(started)
-        return started
+        log = f"{name}.log"
+        streams = self._nodes[node].start(name, log)
+        return NodeProgram(node, streams, self.disk(node) / log, self._told)
 
     def check(self) -> None:
-        """Wait until every daemon is what its device says, and record it as controls."""
-        self.controls += [daemon.control() for daemon in self._daemons]
+        """Wait until every daemon listens, check every node, and record both as controls."""
+        ports: dict[str, list[str]] = {}
+        for daemon in self._daemons:
+            self.controls.append(daemon.control())
+            ports.setdefault(daemon.node, []).extend(daemon.service.listens)
+        for node in self.plan.nodes:
+            rules = reference(ruleset(node))
+            self.controls += control_node(
+                self._host(node.name), node, rules, ports.get(node.name, ())
+            )
+
+    def check_invitation(self, node: str, port: int) -> None:
+        """Check a host on which an invitation has just been opened, and record it."""
+        self.controls.append(open_invitation(self._host(node), node, port))
 
     def open_port(self, node: str, port: int) -> None:
         """Open a TCP port in the firewall that is on a host."""
-        with self._namespaces[node].entered():
-            nftables.load(opening(port))
+        self._load(node, opening(port))
 
     def close_port(self, node: str, port: int) -> None:
         """Close it again."""
-        with self._namespaces[node].entered():
-            nftables.load(closing(port))
-
-    def _services_of(self, node: NodePlan) -> Iterator[Service]:
-        device, folder = node.device, self.disk(node.name)
-        if device is not None and device.maps_ports:
-            yield miniupnpd.service(node.name, device, folder)
-        if device is not None and device.proxy is not None:
-            yield proxies.service(device, device.proxy, folder)
+        self._load(node, closing(port))
 
     def daemon_logs(self) -> dict[str, str]:
         """Return what each daemon has said, by node and program."""
@@ -120,5 +123,30 @@ class Lab(AbstractContextManager["Lab"]):
 
     def rules(self, node: str) -> str:
         """Return a node's ruleset as loaded."""
-        with self._namespaces[node].entered():
+        with self._nodes[node].namespace.entered():
             return nftables.listing()
+
+    def _host(self, node: str) -> Host:
+        return host_of(node, self._nodes[node].namespace)
+
+    def _load(self, node: str, rules: str) -> None:
+        with self._nodes[node].namespace.entered():
+            try:
+                nftables.load(rules)
+            except nftables.RulesetError as error:
+                raise ScenarioError(f"{node}: its rules were refused: {error}") from error
+
+    def _start_daemons(self) -> None:
+        self._daemons = [
+            Daemon(service, node.name, self._nodes[node.name])
+            for node in self.plan.nodes
+            for service in _services_of(node)
+        ]
+
+
+def _services_of(node: NodePlan) -> Iterator[Service]:
+    device = node.device
+    if device is not None and device.maps_ports:
+        yield miniupnpd.service(node.name, device)
+    if device is not None and device.proxy is not None:
+        yield proxies.service(device, device.proxy)

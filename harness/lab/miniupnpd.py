@@ -7,7 +7,6 @@ the WAN address is reserved, as a carrier's 100.64.0.0/10 is.
 from __future__ import annotations
 
 import uuid
-from pathlib import Path
 
 from harness.lab import daemon
 from harness.lab.daemon import Service
@@ -15,7 +14,9 @@ from harness.lab.ruleset import FORWARD_CHAIN, POSTROUTING_CHAIN, PREROUTING_CHA
 from harness.protocol import natpmp, ssdp
 from harness.topology.model import Device
 
+PROGRAM = "miniupnpd"
 CONTROL = "mapping daemon listens"
+_CONFIG = "miniupnpd.conf"
 
 
 def find() -> str:
@@ -24,16 +25,15 @@ def find() -> str:
     Raises:
         MachineError: it is not installed.
     """
-    return daemon.find("miniupnpd", "miniupnpd-nftables")
+    return daemon.find(PROGRAM, "miniupnpd-nftables")
 
 
-def service(node: str, device: Device, folder: Path) -> Service:
-    """Write the configuration into ``folder`` and say what to start."""
-    config = folder / "miniupnpd.conf"
-    config.write_text(configuration(node, device), encoding="ascii")
-    # In the foreground: it stays our child, and its log is ours.
-    command = (find(), "-d", "-f", str(config), "-P", str(folder / "miniupnpd.pid"))
-    return Service("miniupnpd", CONTROL, command, _listens(device))
+def service(node: str, device: Device) -> Service:
+    """Say what to start, with which configuration."""
+    # In the foreground: it stays the node's child, and its log is ours.
+    command = (PROGRAM, "-d", "-f", _CONFIG, "-P", "miniupnpd.pid")
+    files = {_CONFIG: configuration(node, device)}
+    return Service(PROGRAM, CONTROL, command, _listens(device), files)
 
 
 def configuration(node: str, device: Device) -> str:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -22,10 +20,9 @@ LINE_LIMIT = 1 << 20
 class NodeProgram:
     """One program running in a node, spoken to in JSON lines (see :mod:`harness.nodes.program`)."""
 
-    def __init__(self, node: str, pid: int, streams: socket.socket, log: Path, told: Told) -> None:
+    def __init__(self, node: str, streams: socket.socket, log: Path, told: Told) -> None:
         """Take over a started program; ``told`` is called with the node and each event."""
         self.node = node
-        self.pid = pid
         self._streams = streams
         self._log = log
         self._told = told
@@ -88,11 +85,6 @@ class NodeProgram:
         if self._writer is None:
             raise RuntimeError(f"{self.node}: connect() comes before write()")
         self._writer.write(json.dumps(message).encode() + b"\n")
-
-    def kill(self) -> None:
-        """End the program and wait for it."""
-        os.kill(self.pid, signal.SIGKILL)
-        os.waitpid(self.pid, 0)
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         why = "no word"

@@ -6,7 +6,6 @@ Debian's packages tinyproxy-bin and microsocks have the programs alone: neither 
 from __future__ import annotations
 
 from ipaddress import IPv4Interface
-from pathlib import Path
 
 from harness.lab import daemon
 from harness.lab.daemon import Service
@@ -29,18 +28,17 @@ def find(protocol: ProxyProtocol) -> str:
     return daemon.find(*_PROGRAMS[protocol])
 
 
-def service(device: Device, proxy: Proxy, folder: Path) -> Service:
-    """Write the configuration into ``folder`` and say what to start."""
+def service(device: Device, proxy: Proxy) -> Service:
+    """Say what to start, with which configuration."""
     lan = device.subnet.address
     name, _ = _PROGRAMS[proxy.protocol]
-    command = [find(proxy.protocol)]
+    command, files = [name], {}
     if proxy.protocol is ProxyProtocol.HTTP:
-        config = folder / "tinyproxy.conf"
-        config.write_text(configuration(lan, proxy), encoding="ascii")
-        command += ["-d", "-c", str(config)]
+        files["tinyproxy.conf"] = configuration(lan, proxy)
+        command += ["-d", "-c", "tinyproxy.conf"]
     else:
         command += ["-i", str(lan.ip), "-p", str(proxy.port)]
-    return Service(name, CONTROL, tuple(command), (f"TCP {proxy.port}",))
+    return Service(name, CONTROL, tuple(command), (f"TCP {proxy.port}",), files)
 
 
 def configuration(lan: IPv4Interface, proxy: Proxy) -> str:

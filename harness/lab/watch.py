@@ -41,6 +41,12 @@ class Watch:
         for sighting in fresh:
             self._on_sighting(sighting)
 
+    def forget(self) -> None:
+        """Begin anew: forget every sighting, those that nobody has read yet among them."""
+        self.drain()
+        self.sightings.clear()
+        self._on_sighting = lambda _: None
+
     def close(self) -> None:
         """Stop to collect."""
         for sock in self._sockets.values():

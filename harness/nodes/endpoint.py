@@ -47,6 +47,7 @@ class Endpoint:
         """Return what the harness may ask for."""
         every: tuple[Callable[..., Any], ...] = (
             self.use_proxy,
+            self.search,
             self.invite,
             self.close,
             self.submit,
@@ -63,6 +64,12 @@ class Endpoint:
     async def use_proxy(self, protocol: str, address: str, port: int) -> None:
         """Reach mail, relay and reflector through a proxy from now on."""
         self._proxy = ProxyServer(protocol, IPv4Address(address), port)
+
+    async def search(self, believe_refusal: bool) -> Facts:
+        """Look for a mapping protocol at the gateway, and ask it for nothing."""
+        gateway = default_gateway()
+        mapper = None if gateway is None else await discover(gateway, believe_refusal)
+        return {"offered": None if mapper is None else mapper.protocol}
 
     async def invite(
         self,

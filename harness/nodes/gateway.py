@@ -45,6 +45,8 @@ class Mapping:
 class PortMapper(Protocol):
     """A gateway's port-mapping protocol."""
 
+    protocol: str
+
     async def map(self, port: int, lifetime: int) -> Mapping:
         """Map TCP ``port`` of this host for ``lifetime`` seconds; MappingError where refused."""
 
@@ -69,6 +71,8 @@ async def discover(gateway: IPv4Address, believe_refusal: bool) -> PortMapper | 
 class _Upnp:
     """An Internet Gateway Device whose description is at ``location``."""
 
+    protocol = "upnp"
+
     def __init__(self, location: str) -> None:
         self._location = location
         self._igd = miniupnpc.UPnP()
@@ -87,7 +91,7 @@ class _Upnp:
                 if "Conflict" not in str(error):
                     raise
             else:
-                return Mapping("upnp", external, wanted, port)
+                return Mapping(self.protocol, external, wanted, port)
         raise MappingError(f"UPnP: the gateway had none of {_PORT_TRIES} ports free")
 
     async def unmap(self, mapping: Mapping) -> None:
@@ -116,6 +120,8 @@ class _Upnp:
 class _NatPmp:
     """A NAT-PMP server at the gateway's address."""
 
+    protocol = "nat-pmp"
+
     def __init__(self, gateway: IPv4Address, external: IPv4Address) -> None:
         self._gateway = gateway
         self._external = external
@@ -124,7 +130,7 @@ class _NatPmp:
         granted = natpmp.read_tcp_mapping(
             await self._ask(natpmp.map_tcp_request(port, port, lifetime))
         )
-        return Mapping("nat-pmp", self._external, granted.external_port, port)
+        return Mapping(self.protocol, self._external, granted.external_port, port)
 
     async def unmap(self, mapping: Mapping) -> None:
         await self._ask(natpmp.map_tcp_request(mapping.internal_port, 0, 0))

@@ -32,6 +32,10 @@ class LiveProgress:
         # a fork copies locks that such a thread holds.
         self._live = Live(console=console, auto_refresh=False, transient=True)
 
+    def say(self, line: str) -> None:
+        """Print it above the display."""
+        self._console.print(line, highlight=False, markup=False)
+
     def started(self, total: int) -> None:
         """Note how many scenarios there are and draw the empty bar."""
         self._total = total

@@ -25,6 +25,9 @@ _VERDICT_WIDTH = len("differs")
 class Progress(Protocol):
     """What a run tells while it goes on; a context manager that closes the display."""
 
+    def say(self, line: str) -> None:
+        """Tell of work that comes before the scenarios and takes long."""
+
     def started(self, total: int) -> None:
         """Say how many scenarios the run has."""
 
@@ -72,6 +75,10 @@ class PlainProgress:
         self._console = console
         self._total = 0
         self._finished = 0
+
+    def say(self, line: str) -> None:
+        """Print it."""
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def started(self, total: int) -> None:
         """Note how many scenarios there are."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from dataclasses import dataclass
 
 from harness.judge.model import (
     Control,
@@ -24,12 +25,27 @@ from harness.words import Answer, Verdict
 TRANSCRIPT = "transcript.jsonl"
 
 
+@dataclass(frozen=True)
+class Ended:
+    """How a lab's process ended.
+
+    ``status`` is negative for the signal that ended it, ``at`` is CLOCK_MONOTONIC, ``cpu`` one
+    scenario's share of its CPU seconds; ``last`` is set for the last of the lab's scenarios.
+    """
+
+    status: int
+    at: float
+    cpu: float
+    last: bool
+
+
 class Record:
     """Gathers the messages of one scenario (see :func:`harness.runner.scenario.perform`)."""
 
     def __init__(self, scenario: Scenario) -> None:
         """Begin with nothing."""
         self.scenario = scenario
+        self.began = False
         self._events: list[Message] = []
         self._files: dict[str, str] = {}
         self._outcome: Message | None = None
@@ -37,7 +53,9 @@ class Record:
 
     def take(self, message: Message) -> None:
         """Keep what a message says."""
-        if "event" in message:
+        if "began" in message:
+            self.began = True
+        elif "event" in message:
             self._events.append(message)
         elif "file" in message:
             self._files[message["file"]] = message["text"]
@@ -46,10 +64,10 @@ class Record:
         elif "failed" in message:
             self._traceback = message["failed"]
 
-    def result(self, folder: ResultsFolder, ended: Message | None) -> ScenarioResult:
+    def result(self, folder: ResultsFolder, ended: Ended | None) -> ScenarioResult:
         """Judge the scenario and write its bundle.
 
-        ``ended`` is the pool's last message about it; None where the world ended before.
+        ``ended`` says how its lab's process ended; None where the world ended before.
 
         Raises:
             RunError: the bundle cannot be written.
@@ -78,7 +96,7 @@ class Record:
             bundle=self._write_bundle(folder),
         )
 
-    def _seen(self, ended: Message | None) -> tuple[Observed | None, tuple[Control, ...], str]:
+    def _seen(self, ended: Ended | None) -> tuple[Observed | None, tuple[Control, ...], str]:
         if self._outcome is None:
             return None, (), self._explain_end(ended)
         controls = tuple(Control.model_validate(each) for each in self._outcome["controls"])
@@ -86,26 +104,28 @@ class Record:
             return None, controls, _with_failed(self._outcome["error"], controls)
         return Observed.model_validate(self._outcome["observed"]), controls, ""
 
-    def _explain_end(self, ended: Message | None) -> str:
+    def _explain_end(self, ended: Ended | None) -> str:
+        if not self.began and ended is not None:
+            return "its lab ended before its turn: see the scenario before it"
         last = self._events[-1] if self._events else None
         after = f"; the last that was heard: {last['node']} {last['event']}" if last else ""
         if ended is None:
             return f"the sealed world ended before it did{after}"
         if self._traceback is not None:
             return f"the harness failed: {self._traceback.strip().splitlines()[-1]}{after}"
-        if ended["ended"] == -signal.SIGKILL:
+        if ended.status == -signal.SIGKILL:
             return f"it was killed at its deadline{after}"
-        return f"its process ended with status {ended['ended']}{after}"
+        return f"its process ended with status {ended.status}{after}"
 
-    def _timing(self, ended: Message | None) -> Timing | None:
+    def _timing(self, ended: Ended | None) -> Timing | None:
         if self._outcome is None or ended is None:
             return None
         began, ready, over = (self._outcome[key] for key in ("began", "ready", "over"))
         return Timing(
             bring_up=round(ready - began, 6),
             scenario=round(over - ready, 6),
-            tear_down=round(ended["t"] - over, 6),
-            cpu=round(ended["cpu"], 6),
+            tear_down=round(ended.at - over, 6) if ended.last else 0.0,
+            cpu=round(ended.cpu, 6),
         )
 
     def _write_bundle(self, folder: ResultsFolder) -> str:

@@ -6,62 +6,75 @@ import json
 import secrets
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
 from harness.judge.model import Results, Run, ScenarioResult
 from harness.judge.verdict import summarize
-from harness.lab import machine
-from harness.lab.lab import program
 from harness.report.progress import Progress
 from harness.runner.environment import host, versions
-from harness.runner.record import Record
+from harness.runner.record import Ended, Record
 from harness.runner.results_folder import ResultsFolder
+from harness.runner.runtimes import Runtime, choose
 from harness.runner.scenario import Scenario, perform
 from harness.runtime import pool
-from harness.runtime.world import SCRATCH, check_folder, sealed
-from harness.topology.load import Library, default_folder
+from harness.runtime.namespaces import program
 from harness.words import Method
 
-RUNTIME = "namespaces"
-
 SCENARIO_DEADLINE = 30.0
-"""Seconds after which a scenario is killed; one takes about 0.15, and 5 where nobody answers."""
+"""Seconds that each of a lab's scenarios adds to the lab's deadline; one takes about 0.15, and 5
+where nobody answers."""
 
 # Programs that every scenario needs, and those that can be imported while the first ones run.
 _FIRST_PROGRAMS = ("novice", "expert", "reflector", "relay", "stranger")
 _LATER_PROGRAMS = ("mail",)
 
 
+@dataclass(frozen=True)
+class Choice:
+    """What nodes are made of, and how many labs there are at once."""
+
+    runtime: str
+    jobs: int
+
+
 def run(
-    scenarios: Sequence[Scenario], folder: ResultsFolder, jobs: int, progress: Progress
+    scenarios: Sequence[Scenario], folder: ResultsFolder, choice: Choice, progress: Progress
 ) -> Results:
-    """Run the scenarios, ``jobs`` at a time; return their results in the order given.
+    """Run the scenarios; return their results in the order given.
 
     Raises:
         MachineError: this machine cannot run them.
         RunError: the results folder could not be written any more.
     """
-    check_folder(folder.path)
-    machine.check_programs(scenario.topology for scenario in scenarios)
     started = datetime.now(UTC)
     begin = time.monotonic()
-    body = partial(_serve, scenarios, jobs)
+    run_id = f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    runtime = choose(choice.runtime, run_id)
+    topologies = list(dict.fromkeys(scenario.topology for scenario in scenarios))
+    runtime.prepare(topologies, progress.say)
+    labs = _labs(scenarios, runtime.shares_labs)
     records = [Record(scenario) for scenario in scenarios]
     results: dict[int, ScenarioResult] = {}
-    with sealed(machine.probe, body) as channel, progress:
+    body = partial(_serve, runtime, labs, choice.jobs)
+    with runtime.world(body) as channel, progress:
         progress.started(len(scenarios))
         while len(results) < len(scenarios) and (data := channel.recv(pool.MAX_MESSAGE)):
             message = json.loads(data)
-            number = int(message.pop("job"))
-            record = records[number]
-            if "began" in message:
-                progress.scenario_started(record.scenario.id)
-            elif "ended" in message:
-                results[number] = record.result(folder, message)
-                progress.scenario_finished(results[number])
-            else:
+            lab = labs[int(message.pop("job"))]
+            if "ended" in message:
+                for number in lab:
+                    results[number] = records[number].result(folder, _ended(message, number, lab))
+                    progress.scenario_finished(results[number])
+            elif "failed" in message:
+                for number in lab:
+                    records[number].take(message)
+            elif "scenario" in message:
+                record = records[message.pop("scenario")]
+                if "began" in message:
+                    progress.scenario_started(record.scenario.id)
                 record.take(message)
     for number, record in enumerate(records):
         if number not in results:
@@ -69,11 +82,11 @@ def run(
     ordered = tuple(results[number] for number in range(len(scenarios)))
     return Results(
         run=Run(
-            id=f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
+            id=run_id,
             started=started,
             seconds=round(time.monotonic() - begin, 3),
-            runtime=RUNTIME,
-            jobs=jobs,
+            runtime=runtime.name,
+            jobs=choice.jobs,
             versions=versions(),
             host=host(),
         ),
@@ -82,29 +95,48 @@ def run(
     )
 
 
-def check_machine() -> None:
-    """Try for real what the namespaces runtime needs.
-
-    Raises:
-        MachineError: this machine lacks something; the text names the remedy.
-    """
-    library = Library(default_folder())
-    machine.check_programs([library.from_chains((name,), ()) for name in library.devices])
-    with sealed(machine.probe, lambda _: None):
-        pass
+def _labs(scenarios: Sequence[Scenario], shared: bool) -> list[dict[int, Scenario]]:
+    """Group the scenarios, by number, into labs: one each, or one for all of a topology."""
+    labs: dict[object, dict[int, Scenario]] = {}
+    for number, scenario in enumerate(scenarios):
+        key = scenario.topology if shared else number
+        labs.setdefault(key, {})[number] = scenario
+    # The mail server's library takes longest to import: that happens while other labs are up.
+    return sorted(labs.values(), key=_begins_with_mail)
 
 
-def _serve(scenarios: Sequence[Scenario], jobs: int, sock: socket.socket) -> None:
-    """Be the body of the sealed world."""
+def _begins_with_mail(lab: Mapping[int, Scenario]) -> bool:
+    return next(iter(lab.values())).method is Method.EMAIL
+
+
+def _ended(message: pool.Message, number: int, lab: Mapping[int, Scenario]) -> Ended:
+    return Ended(
+        status=message["ended"],
+        at=message["t"],
+        cpu=message["cpu"] / len(lab),
+        last=number == list(lab)[-1],
+    )
+
+
+def _serve(
+    runtime: Runtime, labs: Sequence[Mapping[int, Scenario]], jobs: int, sock: socket.socket
+) -> None:
+    """Be the body of the runtime's world."""
     for name in _FIRST_PROGRAMS:
         program(name)
     numbered = [
-        pool.Job(str(number), partial(perform, scenario, SCRATCH / str(number)))
-        for number, scenario in enumerate(scenarios)
+        pool.Job(str(number), partial(_perform, runtime, str(number), lab), _deadline(lab))
+        for number, lab in enumerate(labs)
     ]
-    # The mail server's library takes longest to import: that happens while other labs are up.
-    numbered.sort(key=lambda job: scenarios[int(job.name)].method is Method.EMAIL)
-    pool.serve(numbered, jobs, SCENARIO_DEADLINE, sock, _import_later_programs)
+    pool.serve(numbered, jobs, sock, _import_later_programs)
+
+
+def _perform(runtime: Runtime, job: str, lab: Mapping[int, Scenario], send: pool.Send) -> None:
+    perform(lab, runtime.maker(job), send)
+
+
+def _deadline(lab: Mapping[int, Scenario]) -> float:
+    return SCENARIO_DEADLINE * len(lab)
 
 
 def _import_later_programs() -> None:

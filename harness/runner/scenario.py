@@ -1,11 +1,11 @@
-"""One scenario, from bring-up to tear-down, in a process of its own."""
+"""The scenarios of one lab, from bring-up to tear-down, in a process of their own."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,9 @@ from harness.judge.journey import Event, Sighting, attempt, origin
 from harness.judge.model import Control, Observed, Winner
 from harness.kb import Variant
 from harness.lab.lab import Lab
-from harness.runtime.pool import Send
+from harness.lab.program import Facts
+from harness.runtime.node import Maker
+from harness.runtime.pool import Message, Send
 from harness.topology.model import Site, Topology, chain_name
 from harness.topology.plan import SERVICES, plan, proxy_node
 from harness.words import Answer, Method, Role
@@ -33,6 +35,7 @@ _SERVICES = {
     Method.EMAIL: ("reflector", "mail"),
     Method.MESSENGER: ("reflector", "relay"),
 }
+OFFER_CONTROL = "a mapping protocol is offered exactly where it should be"
 TRACE_CONTROL = "every attempt's end was seen"
 
 
@@ -68,40 +71,94 @@ class Scenario:
         return Variant(expert_port=self.terms.expert_port, proxy_client=clients)
 
 
-def perform(scenario: Scenario, scratch: Path, send: Send) -> None:
-    """Bring the lab up, play the scenario, tear the lab down, and send what was seen.
+def perform(scenarios: Mapping[int, Scenario], maker: Maker, send: Send) -> None:
+    """Play scenarios of one topology, by number, one after the other in one lab.
 
-    Sends ``{"event": ..., "node": ...}`` for each step, ``{"file": name, "text": ...}`` for each
-    file of evidence, and at last ``{"outcome": {...}}`` with ``observed`` or ``error``,
-    ``controls``, and the times ``began``, ``ready`` and ``over`` (CLOCK_MONOTONIC, seconds).
+    Each but the first begins when the lab is as it was when it came up. Sends for each, with its
+    number as ``"scenario"``: ``{"began": t}``, ``{"event": ..., "node": ...}`` for each step,
+    ``{"file": name, "text": ...}`` for each file of evidence, and at last ``{"outcome": {...}}``
+    with ``observed`` or ``error``, ``controls``, and the times ``began``, ``ready`` and ``over``
+    (CLOCK_MONOTONIC, seconds). Bring-up is the first one's time, tear-down the last one's.
     """
-    began = time.monotonic()
-    ready = began
-    lab = Lab(plan(scenario.topology), scratch, lambda node, event: send({**event, "node": node}))
-    observed: Observed | None = None
-    error: str | None = None
+    lab: Lab | None = None
+    turns = [_Turn(number, scenario, send) for number, scenario in scenarios.items()]
+    first = turns[0]
+    first.begin()
     try:
-        with lab:
-            play = _Play(scenario, lab)
+        with Lab(plan(first.scenario.topology), maker, first.told) as lab:
+            for turn in turns:
+                if turn is not first:
+                    turn.begin()
+                    lab.renew(turn.told)
+                turn.play(lab)
+    except ScenarioError as failure:
+        for turn in turns:
+            if not turn.over:
+                turn.fail(str(failure), lab.controls if lab else [])
+
+
+class _Turn:
+    """One scenario's turn in a lab, and what is sent of it."""
+
+    def __init__(self, number: int, scenario: Scenario, send: Send) -> None:
+        self.scenario = scenario
+        self.over = False
+        self._number = number
+        self._to_harness = send
+        self._began = self._ready = 0.0
+
+    def begin(self) -> None:
+        """Its time begins now."""
+        self._began = self._ready = time.monotonic()
+        self._send({"began": self._began})
+
+    def told(self, node: str, event: Facts) -> None:
+        """Hear what a program of it tells."""
+        self._send({**event, "node": node})
+
+    def play(self, lab: Lab) -> None:
+        """Play it in a lab that is up, and send what was seen."""
+        observed: Observed | None = None
+        error: str | None = None
+        try:
+            play = _Play(self.scenario, lab)
             lab.check()
-            ready = time.monotonic()
+            self._ready = time.monotonic()
             try:
                 observed = asyncio.run(play.run())
             finally:
                 over = time.monotonic()
-                _send_evidence(lab, send)
-    except ScenarioError as failure:
-        error = str(failure)
-        over = time.monotonic()
-    outcome = {
-        "observed": observed.model_dump(mode="json") if observed is not None else None,
-        "error": error,
-        "controls": [control.model_dump(mode="json") for control in lab.controls],
-        "began": began,
-        "ready": ready,
-        "over": over,
-    }
-    send({"outcome": outcome})
+                for name, text in _evidence(lab):
+                    self._send({"file": name, "text": text})
+        except ScenarioError as failure:
+            error = str(failure)
+            over = time.monotonic()
+        self._close(observed, error, lab.controls, over)
+
+    def fail(self, error: str, controls: Sequence[Control]) -> None:
+        """Send that it could not be played."""
+        self._close(None, error, controls, time.monotonic())
+
+    def _close(
+        self,
+        observed: Observed | None,
+        error: str | None,
+        controls: Sequence[Control],
+        over: float,
+    ) -> None:
+        outcome = {
+            "observed": observed.model_dump(mode="json") if observed is not None else None,
+            "error": error,
+            "controls": [control.model_dump(mode="json") for control in controls],
+            "began": self._began or over,
+            "ready": self._ready or over,
+            "over": over,
+        }
+        self._send({"outcome": outcome})
+        self.over = True
+
+    def _send(self, message: Message) -> None:
+        self._to_harness({"scenario": self._number, **message})
 
 
 class _PathDisk:
@@ -148,6 +205,7 @@ class _Play:
         for stranger, port in self._strangers:
             await stranger.connect()
             await stranger.ask("listen", READY_DEADLINE, port=port)
+        await self._search()
         lab.watch.follow(self._abandon)
         novice, expert = (self._person(role) for role in Role)
         calls = await assist(scenario.method, novice, expert, services, scenario.terms)
@@ -155,6 +213,16 @@ class _Play:
         observed = self._observe(calls)
         lab.controls += _trace_controls(observed)
         return observed
+
+    async def _search(self) -> None:
+        """Check on both sites that a mapping protocol is offered exactly where it should be."""
+        believe = self._scenario.terms.believe_refusal
+        asked = [
+            program.ask("search", READY_DEADLINE, believe_refusal=believe)
+            for program in self._people.values()
+        ]
+        for role, answer in zip(self._people, await asyncio.gather(*asked), strict=True):
+            self._lab.controls.append(_offer_control(role, self._site(role), answer["offered"]))
 
     def _person(self, role: Role) -> Person:
         lab, site = self._lab, self._site(role)
@@ -172,6 +240,7 @@ class _Play:
             firewall=_HostFirewall(lab, role.value) if opens else None,
             proxy=proxy,
             proxy_client=site.proxy_client,
+            witness=lambda port: lab.check_invitation(role.value, port),
         )
 
     def _site(self, role: Role) -> Site:
@@ -220,6 +289,19 @@ class _HostFirewall:
         self._lab.close_port(self._node, port)
 
 
+def _offer_control(role: Role, site: Site, offered: str | None) -> Control:
+    """Compare what a host found at its gateway with what its site's innermost box offers."""
+    box = next(iter(site.boxes), None)
+    wanted = box is not None and box.maps_ports
+    should = "should offer one" if wanted else "should offer none"
+    return Control(
+        name=OFFER_CONTROL,
+        node=role.value,
+        passed=(offered is not None) == wanted,
+        detail=f"the gateway offers {offered or 'none'}, {should}",
+    )
+
+
 def _trace_controls(observed: Observed) -> list[Control]:
     """A "No" counts only where every attempt's end was seen."""
     if observed.answer is Answer.YES:
@@ -235,11 +317,11 @@ def _trace_controls(observed: Observed) -> list[Control]:
     ]
 
 
-def _send_evidence(lab: Lab, send: Send) -> None:
+def _evidence(lab: Lab) -> Iterator[tuple[str, str]]:
+    """Yield name and text of each file that belongs into the bundle."""
     for role in Role:
         invitation = lab.disk(role.value) / INVITATION
         if invitation.exists():
-            name = f"{role}.MsRcIncident"
-            send({"file": name, "text": invitation.read_text(encoding="ascii")})
+            yield f"{role}.MsRcIncident", invitation.read_text(encoding="ascii")
     for name, text in lab.daemon_logs().items():
-        send({"file": f"{name}.log", "text": text[-LOG_KEPT:]})
+        yield f"{name}.log", text[-LOG_KEPT:]

@@ -24,6 +24,15 @@ class NetNs:
         self.fd = fd
 
     @classmethod
+    def of_process(cls, pid: int) -> NetNs:
+        """Open the namespace that a process is in.
+
+        Raises:
+            OSError: there is no such process, or this one may not look into it.
+        """
+        return cls(os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC))
+
+    @classmethod
     def create(cls) -> NetNs:
         """Make a new, empty namespace; the caller stays where it was."""
         home = os.open(_OWN, os.O_RDONLY | os.O_CLOEXEC)
@@ -34,6 +43,10 @@ class NetNs:
         finally:
             os.close(home)
         return cls(fd)
+
+    def close(self) -> None:
+        """Let go of it: the kernel frees it when nobody else holds it."""
+        os.close(self.fd)
 
     def enter(self) -> None:
         """Move the calling thread in for good; a forked child does this before its program."""

@@ -34,10 +34,14 @@ MAX_MESSAGE = 1 << 20
 
 @dataclass(frozen=True)
 class Job:
-    """A name, and what to do in a process of its own; ``run`` sends messages as it goes."""
+    """A name, and what to do in a process of its own; ``run`` sends messages as it goes.
+
+    After ``deadline`` seconds it is killed.
+    """
 
     name: str
     run: Callable[[Send], None]
+    deadline: float
 
 
 @dataclass(frozen=True)
@@ -61,11 +65,10 @@ def send_on(sock: socket.socket) -> Send:
 def serve(
     jobs: Iterable[Job],
     workers: int,
-    deadline: float,
     sock: socket.socket,
     meanwhile: Callable[[], None],
 ) -> None:
-    """Run every job, ``workers`` at a time, each for ``deadline`` seconds at most.
+    """Run every job, ``workers`` at a time.
 
     Sends ``{"job": name, "began": t}`` and ``{"job": name, "ended": status, "t": t, "cpu": s}`` for
     each, where t is CLOCK_MONOTONIC, s CPU seconds with those of its children, and status its exit
@@ -82,7 +85,7 @@ def serve(
         while queue and len(running) < workers:
             job = queue.popleft()
             send({"job": job.name, "began": time.monotonic()})
-            running[_fork(job, sock)] = _Running(job, time.monotonic() + deadline)
+            running[_fork(job, sock)] = _Running(job, time.monotonic() + job.deadline)
         meanwhile()
         meanwhile = _nothing
         next_deadline = min(each.deadline for each in running.values())

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from harness.runtime.netns import NetNs
@@ -51,8 +51,16 @@ def fork_program(
         os._exit(status)
 
 
-def spawn_daemon(namespace: NetNs, command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+def spawn_daemon(
+    namespace: NetNs,
+    command: Sequence[str],
+    folder: Path,
+    log: Path,
+    environment: Mapping[str, str],
+) -> subprocess.Popen[bytes]:
     """Start a program from disk inside the namespace; what it prints goes to ``log``.
+
+    It is looked for on the environment's PATH, its working folder is ``folder``.
 
     Raises:
         OSError: it cannot be started.
@@ -60,6 +68,8 @@ def spawn_daemon(namespace: NetNs, command: Sequence[str], log: Path) -> subproc
     with namespace.entered(), log.open("wb") as output:
         return subprocess.Popen(
             command,
+            cwd=folder,
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Interface
 
+from harness.runtime.node import Part
 from harness.runtime.stack import Interface, Link, Plug, Route, Stack
 from harness.topology.model import Device, IspLink, Site, Topology
 from harness.words import Role
@@ -28,6 +29,9 @@ class Kind(StrEnum):
     SERVICES = "services"
 
 
+_PARTS = {Kind.HOST: Part.ENDPOINT, Kind.INTERNET: Part.INTERNET, Kind.SERVICES: Part.SERVICES}
+
+
 @dataclass(frozen=True)
 class NodePlan:
     """One node: its network stack, and the device that it plays.
@@ -43,6 +47,15 @@ class NodePlan:
     device: Device | None = None
     inward: IPv4Address | None = None
     stranger: int | None = None
+
+    @property
+    def part(self) -> Part:
+        """What it is equipped for."""
+        if self.kind is Kind.DEVICE and self.device is not None:
+            if self.device.proxy is not None:
+                return Part.PROXY
+            return Part.GATEWAY_UPNP if self.device.maps_ports else Part.GATEWAY
+        return _PARTS[self.kind]
 
 
 @dataclass(frozen=True)

@@ -143,7 +143,7 @@ class Bench:
             ending.cancel()
 
     def _bound(self, node: str, port: int) -> socket.socket:
-        with self._lab._namespaces[node].entered():
+        with self._lab.namespaces[node].entered():
             sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         sock.setblocking(False)
         # A listener and any number of connections share the host's port.
@@ -351,7 +351,7 @@ def instead(chain: str, *rules: str) -> Meddle:
     commands += [f"add rule inet {TABLE} {chain} {rule}" for rule in rules]
 
     def meddle(lab: Lab) -> None:
-        with lab._namespaces["novice.nat"].entered():
+        with lab.namespaces["novice.nat"].entered():
             nftables.load("\n".join(commands))
 
     return meddle

@@ -64,7 +64,7 @@ def _run(folder: Path, novice: str = "direct", expert: str = "direct") -> Result
     """Run by file in this process, whose sabotage the labs inherit."""
     scenarios = of_topology(topology(novice, expert), [Method.FILE], Terms(password="secret"))
     progress = PlainProgress(Console(file=StringIO()))
-    return runner.run(scenarios, ResultsFolder(folder), 1, progress)
+    return runner.run(scenarios, ResultsFolder(folder), runner.Choice("namespaces", 1), progress)
 
 
 def test_a_proxy_that_forwards_packets_contradicts_the_prediction(

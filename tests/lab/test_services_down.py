@@ -24,7 +24,7 @@ from harness.words import Method, Verdict
 def _run(folder: Path, method: Method, novice: str = "nat") -> ScenarioResult:
     scenarios = of_topology(topology(novice=novice), [method], Terms(password="secret"))
     progress = PlainProgress(Console(file=StringIO()))
-    results = runner.run(scenarios, ResultsFolder(folder), 1, progress)
+    results = runner.run(scenarios, ResultsFolder(folder), runner.Choice("namespaces", 1), progress)
     assert exit_code(results.scenarios) == 3
     (result,) = results.scenarios
     return result

@@ -11,6 +11,7 @@ from typing import Any
 from harness.lab import machine
 from harness.lab.lab import Lab
 from harness.runtime import pool
+from harness.runtime.namespaces import Namespaces
 from harness.runtime.pool import Send
 from harness.runtime.world import SCRATCH, sealed
 from harness.topology.load import Library, default_folder
@@ -31,7 +32,7 @@ def in_world(work: Callable[[Path], object]) -> Any:
         send({"result": work(SCRATCH / "test")})
 
     def body(sock: Any) -> None:
-        pool.serve([pool.Job("test", job)], 1, DEADLINE, sock, lambda: None)
+        pool.serve([pool.Job("test", job, DEADLINE)], 1, sock, lambda: None)
 
     with sealed(machine.probe, body) as channel:
         while data := channel.recv(pool.MAX_MESSAGE):
@@ -54,7 +55,7 @@ def in_lab(which: Topology, play: Callable[[Lab], Awaitable[object]]) -> Any:
     """Bring a lab up in a sealed world, play in it, and return what the play returned."""
 
     def work(scratch: Path) -> object:
-        with Lab(plan(which), scratch, lambda node, event: None) as lab:
+        with Lab(plan(which), Namespaces(scratch), lambda node, event: None) as lab:
             lab.check()
             assert all(control.passed for control in lab.controls), lab.controls
 

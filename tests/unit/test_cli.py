@@ -302,7 +302,7 @@ def test_a_question_is_answered_at_once_on_standard_output(
 def test_help_of_run_lists_its_options(tmp_path: Path) -> None:
     text = ra_harness(tmp_path, "run", "--help").stdout
     for option in (
-        "--runtime [namespaces]",
+        "--runtime [namespaces|docker",
         "--method [messenger|email|file]",
         "--novice CHAIN",
         "--expert CHAIN",

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -36,6 +36,11 @@ class Served:
     messages: Iterator[Message]
 
 
+def a_job(name: str, run: Callable[[Send], None]) -> Job:
+    """Make a job whose deadline is the test's."""
+    return Job(name, run, PATIENCE)
+
+
 @contextmanager
 def served(
     jobs: Iterable[Job],
@@ -52,7 +57,8 @@ def served(
             status = 1
             try:
                 ours.close()
-                pool.serve(jobs, workers, deadline, theirs, meanwhile)
+                with_deadline = [replace(each, deadline=deadline) for each in jobs]
+                pool.serve(with_deadline, workers, theirs, meanwhile)
                 status = 0
             finally:
                 os._exit(status)
@@ -110,7 +116,7 @@ def gate() -> Iterator[tuple[int, int]]:
 
 def test_a_job_begins_says_what_it_has_to_say_and_ends() -> None:
     before = time.monotonic()
-    began, hello, ended = messages([Job("one", says_hello)])
+    began, hello, ended = messages([a_job("one", says_hello)])
     assert began.keys() == {"job", "began"}
     assert ended.keys() == {"job", "ended", "t", "cpu"}
     assert {each["job"] for each in (began, hello, ended)} == {"one"}
@@ -133,7 +139,7 @@ def test_jobs_run_side_by_side_up_to_the_number_of_workers(gate: tuple[int, int]
         os.read(read_end, 1)
 
     waiting = 0
-    with served([Job(str(number), waits) for number in range(3)], workers=3) as at_work:
+    with served([a_job(str(number), waits) for number in range(3)], workers=3) as at_work:
         for message in at_work.messages:
             waiting += "here" in message
             if waiting == 3:
@@ -145,7 +151,7 @@ def test_jobs_run_side_by_side_up_to_the_number_of_workers(gate: tuple[int, int]
 
 def test_no_more_jobs_run_than_there_are_workers() -> None:
     running, most, done = 0, 0, 0
-    for message in messages([Job(str(number), says_hello) for number in range(10)], workers=3):
+    for message in messages([a_job(str(number), says_hello) for number in range(10)], workers=3):
         running += ("began" in message) - ("ended" in message)
         done += "ended" in message
         most = max(most, running)
@@ -154,7 +160,7 @@ def test_no_more_jobs_run_than_there_are_workers() -> None:
 
 def test_jobs_begin_in_the_order_given_and_each_once() -> None:
     names = [str(number) for number in range(10)]
-    came = messages([Job(name, says_hello) for name in names], workers=2)
+    came = messages([a_job(name, says_hello) for name in names], workers=2)
     assert [each["job"] for each in came if "began" in each] == names
     assert Counter(each["job"] for each in came) == dict.fromkeys(names, 3)
 
@@ -165,7 +171,7 @@ def test_a_long_job_does_not_hold_up_those_that_wait(gate: tuple[int, int]) -> N
     def waits(_send: Send) -> None:
         os.read(read_end, 1)
 
-    jobs = [Job("long", waits), *(Job(str(number), says_hello) for number in range(5))]
+    jobs = [a_job("long", waits), *(a_job(str(number), says_hello) for number in range(5))]
     order = []
     with served(jobs, workers=2) as at_work:
         for message in at_work.messages:
@@ -187,7 +193,7 @@ def test_what_can_be_done_meanwhile_is_done_once_after_the_first_jobs_began(
     def lets_go() -> None:
         os.write(write_end, b"1")
 
-    jobs = [Job("first", waits), Job("second", says_hello)]
+    jobs = [a_job("first", waits), a_job("second", says_hello)]
     came = messages(jobs, workers=1, meanwhile=lets_go)
     assert ends(came) == {"first": 0, "second": 0}
     os.set_blocking(read_end, False)
@@ -204,7 +210,7 @@ def test_the_processor_time_of_a_jobs_children_is_counted() -> None:
             os._exit(0)
         os.waitpid(pid, 0)
 
-    idle, busy = (messages([Job("one", run)])[-1]["cpu"] for run in (says_hello, works))
+    idle, busy = (messages([a_job("one", run)])[-1]["cpu"] for run in (says_hello, works))
     assert busy >= 0.05
     assert idle < busy
 
@@ -213,7 +219,7 @@ def test_the_processor_time_of_a_jobs_children_is_counted() -> None:
 
 
 def test_a_job_past_its_deadline_is_killed_and_reported() -> None:
-    came = messages([Job("hung", hangs)], deadline=SHORT)
+    came = messages([a_job("hung", hangs)], deadline=SHORT)
     assert ends(came) == {"hung": -9}
     assert not any("failed" in each for each in came)
     assert SHORT <= came[-1]["t"] - came[0]["began"] < PATIENCE
@@ -221,7 +227,7 @@ def test_a_job_past_its_deadline_is_killed_and_reported() -> None:
 
 def test_a_deadline_runs_from_the_jobs_own_begin() -> None:
     """The second waits for the first's worker, and has its whole time then."""
-    came = messages([Job("first", hangs), Job("second", hangs)], workers=1, deadline=SHORT)
+    came = messages([a_job("first", hangs), a_job("second", hangs)], workers=1, deadline=SHORT)
     began = {each["job"]: each["began"] for each in came if "began" in each}
     ended = {each["job"]: each["t"] for each in came if "ended" in each}
     assert began["second"] >= ended["first"]
@@ -229,7 +235,7 @@ def test_a_deadline_runs_from_the_jobs_own_begin() -> None:
 
 
 def test_a_hung_job_hurts_no_other() -> None:
-    jobs = [Job("hung", hangs), *(Job(str(number), says_hello) for number in range(6))]
+    jobs = [a_job("hung", hangs), *(a_job(str(number), says_hello) for number in range(6))]
     came = messages(jobs, workers=2, deadline=SHORT)
     assert ends(came) == {"hung": -9} | {str(number): 0 for number in range(6)}
     assert sum("hello" in each for each in came) == 6
@@ -242,11 +248,11 @@ def test_a_job_that_cannot_be_interrupted_is_killed_too() -> None:
         while True:
             signal.pause()
 
-    assert ends(messages([Job("hung", holds_out)], deadline=SHORT)) == {"hung": -9}
+    assert ends(messages([a_job("hung", holds_out)], deadline=SHORT)) == {"hung": -9}
 
 
 def test_a_job_that_raises_reports_its_traceback_and_hurts_no_other() -> None:
-    jobs = [Job("bad", raises), *(Job(str(number), says_hello) for number in range(4))]
+    jobs = [a_job("bad", raises), *(a_job(str(number), says_hello) for number in range(4))]
     came = messages(jobs, workers=2)
     assert ends(came) == {"bad": 1} | {str(number): 0 for number in range(4)}
     (failed,) = (each for each in came if "failed" in each)
@@ -262,7 +268,7 @@ def test_no_exception_leaves_a_jobs_process(error: type[BaseException]) -> None:
     def leaves(_send: Send) -> None:
         raise error
 
-    came = messages([Job("bad", leaves), Job("good", says_hello)], workers=1)
+    came = messages([a_job("bad", leaves), a_job("good", says_hello)], workers=1)
     assert ends(came) == {"bad": 1, "good": 0}
     assert sum("failed" in each for each in came) == 1
 
@@ -271,14 +277,14 @@ def test_a_job_that_says_what_is_no_json_reports_that() -> None:
     def stammers(send: Send) -> None:
         send({"file": b"bytes"})
 
-    came = messages([Job("bad", stammers)])
+    came = messages([a_job("bad", stammers)])
     assert ends(came) == {"bad": 1}
     assert "not JSON serializable" in came[1]["failed"]
 
 
 @pytest.mark.parametrize("status", [0, 3])
 def test_a_job_that_leaves_without_a_word_is_reported(status: int) -> None:
-    jobs = [Job("silent", lambda _: os._exit(status)), Job("good", says_hello)]
+    jobs = [a_job("silent", lambda _: os._exit(status)), a_job("good", says_hello)]
     assert ends(messages(jobs)) == {"silent": status, "good": 0}
 
 
@@ -286,7 +292,7 @@ def test_a_job_that_is_killed_from_outside_is_reported_with_its_signal() -> None
     def dies(_send: Send) -> None:
         os.kill(os.getpid(), signal.SIGUSR1)
 
-    assert ends(messages([Job("dies", dies)])) == {"dies": -signal.SIGUSR1}
+    assert ends(messages([a_job("dies", dies)])) == {"dies": -signal.SIGUSR1}
 
 
 def test_a_job_has_the_signals_that_a_process_usually_has() -> None:
@@ -295,7 +301,7 @@ def test_a_job_has_the_signals_that_a_process_usually_has() -> None:
     def tells(send: Send) -> None:
         send({"blocked": [int(each) for each in signal.pthread_sigmask(signal.SIG_BLOCK, [])]})
 
-    assert messages([Job("one", tells)])[1]["blocked"] == []
+    assert messages([a_job("one", tells)])[1]["blocked"] == []
 
 
 # --- what a job leaves behind
@@ -316,13 +322,13 @@ def descendants(send: Send) -> None:
 
 def test_the_children_of_a_killed_job_are_gone() -> None:
     """Each holds the channel, which would not end before the last of them has."""
-    came = messages([Job("hung", descendants)], deadline=SHORT)
+    came = messages([a_job("hung", descendants)], deadline=SHORT)
     assert ends(came) == {"hung": -9}
     assert sum("descendant" in each for each in came) == 2
 
 
 def test_a_jobs_processes_do_not_outlive_the_pool() -> None:
-    with served([Job("one", descendants)]) as at_work:
+    with served([a_job("one", descendants)]) as at_work:
         coming = at_work.messages
         assert sum("descendant" in next(coming) for _ in range(3)) == 2
         os.kill(at_work.pid, signal.SIGKILL)
@@ -337,7 +343,7 @@ def test_messages_of_several_writers_do_not_mix() -> None:
         for number in range(MESSAGES):
             send({"number": number, "text": chr(ord("a") + number % 26) * (number * 397 % 40_000)})
 
-    came = messages([Job(str(number), chatters) for number in range(4)], workers=4)
+    came = messages([a_job(str(number), chatters) for number in range(4)], workers=4)
     assert len(came) == 4 * (MESSAGES + 2)
     for job in "0123":
         own = [each for each in came if each["job"] == job and "number" in each]
@@ -349,7 +355,7 @@ def test_messages_of_several_writers_do_not_mix() -> None:
 
 def test_a_message_of_evidence_may_be_large() -> None:
     text = "x" * 150_000
-    came = messages([Job("one", lambda send: send({"file": "log", "text": text}))])
+    came = messages([a_job("one", lambda send: send({"file": "log", "text": text}))])
     assert came[1] == {"job": "one", "file": "log", "text": text}
 
 
@@ -357,7 +363,7 @@ def test_a_message_that_is_too_large_fails_its_job_alone() -> None:
     def shouts(send: Send) -> None:
         send({"text": "x" * 4 * pool.MAX_MESSAGE})
 
-    came = messages([Job("bad", shouts), Job("good", says_hello)])
+    came = messages([a_job("bad", shouts), a_job("good", says_hello)])
     assert ends(came) == {"bad": 1, "good": 0}
     (failed,) = (each for each in came if "failed" in each)
     assert "Message too long" in failed["failed"]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import signal
 import socket
 import subprocess
 import sys
@@ -60,6 +58,8 @@ for line in sys.stdin:
         sys.stderr.write("first line\\nlast words\\n")
         sys.stderr.flush()
         os._exit(3)
+    elif do == "die":
+        os.kill(os.getpid(), 9)
 """
 BARE = ("-IS", "-c")
 NEVER_READS = "import os, sys; os.read(0, 1); print('cannot start', file=sys.stderr); os._exit(1)"
@@ -86,14 +86,13 @@ async def running(log: Path, *command: str, told: Told | None = None) -> AsyncIt
             stdout=theirs.fileno(),
             stderr=errors,
         )
-    program = NodeProgram("novice", child.pid, ours, log, told or Told())
+    program = NodeProgram("novice", ours, log, told or Told())
     try:
         await program.connect()
         yield program
     finally:
-        program.kill()
-        # It has been waited for, which subprocess cannot know.
-        child.returncode = -signal.SIGKILL
+        child.kill()
+        child.wait()
         ours.close()
 
 
@@ -189,7 +188,7 @@ def test_a_long_line_passes_whole(log: Path) -> None:
 def test_a_program_is_not_spoken_to_before_it_is_connected(log: Path) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs, pytest.raises(RuntimeError, match=r"connect\(\) comes before write\(\)"):
-        NodeProgram("novice", os.getpid(), ours, log, Told()).write({})
+        NodeProgram("novice", ours, log, Told()).write({})
 
 
 # --- a program that ends or breaks
@@ -214,7 +213,7 @@ def test_a_program_that_is_killed_is_an_error(log: Path) -> None:
         async with running(log, *BARE, OBEDIENT) as program:
             waiting = asyncio.create_task(program.ask("hold", 60))
             await program.ask("answer", PATIENCE)
-            os.kill(program.pid, signal.SIGKILL)
+            program.post("die")
             with pytest.raises(ScenarioError, match=ENDED + "no word$"):
                 await soon(waiting)
 

@@ -18,12 +18,13 @@ from testinfra.host import Host
 
 from harness.judge.model import Control
 from harness.lab import miniupnpd
+from harness.lab.ruleset import ruleset
 from harness.lab.sockets import TABLES, listeners
 from harness.runtime import nftables
-from harness.runtime.inside import NamespaceBackend
+from harness.runtime.inside import LIST_RULES, NamespaceBackend
 from harness.runtime.netns import NetNs
 from harness.runtime.node import Part
-from harness.topology.plan import NodePlan
+from harness.topology.plan import LabPlan, NodePlan
 
 FORWARDING = "passes packets on exactly where it should"
 RULES = "has exactly the generated rules"
@@ -34,13 +35,8 @@ INVITATION = "the invitation's port listens and nothing else"
 RULED = (Part.GATEWAY, Part.GATEWAY_UPNP, Part.PROXY, Part.INTERNET)
 """The parts whose rules and forwarding are checked; a host has neither."""
 
-_LIST_RULES = "nft list ruleset"
 _FORWARD_SWITCH = "/proc/sys/net/ipv4/ip_forward"
 _TABLE_FOLDER = "/proc/net"
-# Every file with its name above it; a kernel without IPv6 lacks two of the tables.
-_SHOW = "tail -v -n +1 {} 2>/dev/null"
-_SHOWN = re.compile(r"^==> (?P<path>\S+) <==$", re.MULTILINE)
-
 # As ss prints it: netid, state, queues, local address and port, peer, and who holds the socket.
 _SS = "ss -Hlntup"
 _SS_ROW = re.compile(r"^(?P<netid>\S+)(?:\s+\S+){3}\s+\S+:(?P<port>\d+)\s+\S+(?P<holders>.*)$")
@@ -65,37 +61,32 @@ def host_of(node: str, namespace: NetNs) -> Host:
 
 
 def look(host: Host, rules: bool) -> Seen:
-    """Look at a node, at its rules too where asked, with one command."""
-    files = [_FORWARD_SWITCH, *(f"{_TABLE_FOLDER}/{table}" for table in TABLES)]
-    command = _SHOW.format(" ".join(files))
-    said = host.run(f"{command}; echo '==> rules <=='; {_LIST_RULES}" if rules else command)
-    _, *parts = _SHOWN.split(said.stdout)
-    shown = {path: text.strip("\n") for path, text in zip(parts[::2], parts[1::2], strict=True)}
-    sockets = Counter(
-        socket
-        for table in TABLES
-        for socket in listeners(table, shown.get(f"{_TABLE_FOLDER}/{table}", ""))
-    )
+    """Look at a node, at its rules too where asked."""
+    tables = [(table, _read(host, f"{_TABLE_FOLDER}/{table}")) for table in TABLES]
+    listed = host.run(LIST_RULES) if rules else None
     return Seen(
-        forwards=shown.get(_FORWARD_SWITCH, ""),
-        listening=sockets,
-        rules=shown.get("rules") if rules and said.succeeded else None,
+        forwards=_read(host, _FORWARD_SWITCH).strip(),
+        listening=Counter(socket for table, text in tables for socket in listeners(table, text)),
+        rules=listed.stdout if listed is not None and listed.succeeded else None,
     )
 
 
-def control_node(
-    host: Host, node: NodePlan, rules: str, daemon_ports: Collection[str]
-) -> Iterator[Control]:
+def _read(host: Host, path: str) -> str:
+    """Return a file's text; none where it is not there, as tables of IPv6 may not be."""
+    found = host.run("cat %s", path)
+    return str(found.stdout) if found.succeeded else ""
+
+
+def control_node(host: Host, node: NodePlan, daemon_ports: Collection[str]) -> Iterator[Control]:
     """Check one node of a lab in which no invitation is open.
 
-    ``rules`` is what nft lists where the generated rules alone are loaded, ``daemon_ports`` where
-    the node's own daemon listens.
+    ``daemon_ports`` is where the node's own daemon listens.
     """
     if node.part not in RULED:
         return
     seen = look(host, rules=True)
     yield forwarding(seen, node)
-    yield loaded_rules(seen, node.name, rules)
+    yield loaded_rules(seen, node.name, reference(ruleset(node)))
     if node.part is Part.GATEWAY_UPNP:
         yield mapping_daemon(host, node.name, daemon_ports)
     else:
@@ -112,7 +103,7 @@ def forwarding(seen: Seen, node: NodePlan) -> Control:
 def loaded_rules(seen: Seen, node: str, rules: str) -> Control:
     """Check that a node has the rules that were generated for it, and no others."""
     if seen.rules is None:
-        return Control(name=RULES, node=node, passed=False, detail=f"{_LIST_RULES} failed there")
+        return Control(name=RULES, node=node, passed=False, detail=f"{LIST_RULES} failed there")
     lines, wanted = seen.rules.splitlines(), rules.splitlines()
     passed = lines == wanted
     detail = f"{len(lines)} lines as generated" if passed else _first_difference(lines, wanted)
@@ -156,6 +147,13 @@ def only_listening(name: str, seen: Seen, node: str, wanted: Collection[str]) ->
     return Control(name=name, node=node, passed=passed, detail=detail)
 
 
+def prepare(plan: LabPlan) -> None:
+    """Find out in advance what nft lists for the nodes of a lab."""
+    for node in plan.nodes:
+        if node.part in RULED:
+            reference(ruleset(node))
+
+
 @cache
 def reference(rules: str) -> str:
     """Return what nft lists where these rules alone are loaded, on this host."""
@@ -163,7 +161,7 @@ def reference(rules: str) -> str:
     try:
         with scratch.entered():
             nftables.load(rules)
-            return nftables.listing().strip("\n")
+            return nftables.listing()
     finally:
         scratch.close()
 

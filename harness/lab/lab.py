@@ -12,7 +12,7 @@ from testinfra.host import Host
 from harness.errors import ScenarioError
 from harness.judge.model import Control
 from harness.lab import miniupnpd, proxies, renewal
-from harness.lab.controls import control_node, host_of, open_invitation, reference
+from harness.lab.controls import control_node, host_of, open_invitation
 from harness.lab.daemon import Daemon, Service
 from harness.lab.program import NodeProgram, Told
 from harness.lab.ruleset import closing, opening, ruleset
@@ -100,10 +100,8 @@ class Lab(AbstractContextManager["Lab"]):
             self.controls.append(daemon.control())
             ports.setdefault(daemon.node, []).extend(daemon.service.listens)
         for node in self.plan.nodes:
-            rules = reference(ruleset(node))
-            self.controls += control_node(
-                self._host(node.name), node, rules, ports.get(node.name, ())
-            )
+            host = self._host(node.name)
+            self.controls += control_node(host, node, ports.get(node.name, ()))
 
     def check_invitation(self, node: str, port: int) -> None:
         """Check a host on which an invitation has just been opened, and record it."""

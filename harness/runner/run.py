@@ -13,6 +13,7 @@ from functools import partial
 
 from harness.judge.model import Results, Run, ScenarioResult
 from harness.judge.verdict import summarize
+from harness.lab import controls
 from harness.report.progress import Progress
 from harness.runner.environment import host, versions
 from harness.runner.record import Ended, Record
@@ -21,6 +22,7 @@ from harness.runner.runtimes import Runtime, choose
 from harness.runner.scenario import Scenario, perform
 from harness.runtime import pool
 from harness.runtime.namespaces import program
+from harness.topology.plan import plan
 from harness.words import Method
 
 SCENARIO_DEADLINE = 30.0
@@ -124,6 +126,9 @@ def _serve(
     """Be the body of the runtime's world."""
     for name in _FIRST_PROGRAMS:
         program(name)
+    for lab in labs:
+        # Once for all labs, before their processes are forked.
+        controls.prepare(plan(next(iter(lab.values())).topology))
     numbered = [
         pool.Job(str(number), partial(_perform, runtime, str(number), lab), _deadline(lab))
         for number, lab in enumerate(labs)

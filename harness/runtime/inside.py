@@ -1,17 +1,26 @@
 """A testinfra backend that runs commands in a network namespace, with the host's own programs.
 
-It works on a node of any runtime, and starts nothing in a container: ``docker exec`` costs 58 ms,
-this one 2 ms.
+It works on a node of any runtime, and starts nothing in a container: ``docker exec`` takes 58 ms,
+a command here 2 ms, and those that every scenario needs are answered in this process.
 """
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 from testinfra.backend.base import BaseBackend, CommandResult
 
+from harness.runtime import nftables
 from harness.runtime.namespaces import SYSTEM_PATH
 from harness.runtime.netns import NetNs
+
+LIST_RULES = "nft list ruleset"
+"""Lists all rules of a node; answered by nft's own library."""
+
+# Reads one of the kernel's own files; answered by reading it.
+_CAT = re.compile(r"cat (?P<path>/proc/(?:sys/)?net/[a-z0-9_/]+)")
 
 
 class NamespaceBackend(BaseBackend):  # type: ignore[misc]
@@ -26,6 +35,25 @@ class NamespaceBackend(BaseBackend):  # type: ignore[misc]
 
     def run(self, command: str, *args: str, **_: Any) -> CommandResult:
         """Run a shell command to its end."""
+        command = self.get_command(command, *args)
         with self._namespace.entered():
+            text = _answer(command)
+            if text is not None:
+                return self.result(0, self.encode(command), text, "")
             # An ordinary user's PATH lacks the folders that nft and ss are in.
-            return self.run_local(f'PATH="$PATH:{SYSTEM_PATH}"; {self.get_command(command, *args)}')
+            return self.run_local(f'PATH="$PATH:{SYSTEM_PATH}"; {command}')
+
+
+def _answer(command: str) -> str | None:
+    """Return what a command would print in the calling thread's namespace, if that is known.
+
+    Where it cannot be known the command itself is run, and says why.
+    """
+    if command == LIST_RULES:
+        return nftables.listing()
+    cat = _CAT.fullmatch(command)
+    if cat is None:
+        return None
+    # /proc/net is of the process: its main thread may be elsewhere.
+    path = Path(cat["path"].replace("/proc/net/", "/proc/thread-self/net/"))
+    return path.read_text(encoding="ascii") if path.exists() else None

@@ -11,6 +11,7 @@ import pytest
 from testinfra.host import Host
 
 from harness.judge.model import Control
+from harness.lab import controls
 from harness.lab.controls import (
     DAEMON,
     FORWARDING,
@@ -65,19 +66,8 @@ table inet watch {
 	}
 }"""
 
-# As `tail -v -n +1` and then `nft list ruleset` print it.
-SHOWN = f"""\
-==> /proc/sys/net/ipv4/ip_forward <==
-1
-
-==> /proc/net/tcp <==
-{TCP}
-==> /proc/net/tcp6 <==
-{TCP6}
-==> /proc/net/udp <==
-{UDP}
-==> /proc/net/udp6 <==
-{UDP6}"""
+SWITCH = "/proc/sys/net/ipv4/ip_forward"
+LIST_RULES = "nft list ruleset"
 
 # `ss -Hlntup` in the gateways of xp-ics and me-ics, and in one of xp-ics in which another process
 # and its child have both ports too.
@@ -97,6 +87,7 @@ udp UNCONN 0      0      192.168.0.1:51838 0.0.0.0:* users:(("miniupnpd",pid=3,f
 tcp LISTEN 0      128    0.0.0.0%wan:2869  0.0.0.0:* users:(("python",pid=8,fd=23),("python",pid=2,fd=23))
 tcp LISTEN 0      5            *%lan:2869        *:* users:(("miniupnpd",pid=3,fd=4))
 """  # noqa: E501 - as ss prints it
+SS = "ss -Hlntup"
 XP_ICS_PORTS = ("UDP 1900", "TCP 2869")
 
 
@@ -109,20 +100,35 @@ class Said:
 
 
 class Recorded:
-    """A node that says what was recorded, by a part of the command that asks for it."""
+    """A node of which some files and the words of some commands were recorded, and no others."""
 
     def __init__(self, answers: Mapping[str, Said]) -> None:
         self._answers = answers
         self.asked: list[str] = []
 
-    def run(self, command: str) -> Said:
-        self.asked.append(command)
-        (answer,) = (said for part, said in self._answers.items() if part in command)
-        return answer
+    def run(self, command: str, *words: str) -> Said:
+        whole = command % words if words else command
+        self.asked.append(whole)
+        return self._answers.get(whole, Said("", succeeded=False))
 
 
-def node_that_says(part: str, stdout: str, succeeded: bool = True) -> Host:
-    return cast(Host, Recorded({part: Said(stdout, succeeded)}))
+def shows(*recorded: dict[str, Said]) -> Host:
+    """Return a node that says all of this."""
+    answers: dict[str, Said] = {}
+    for each in recorded:
+        answers |= each
+    return cast(Host, Recorded(answers))
+
+
+def file(path: str, text: str) -> dict[str, Said]:
+    return {f"cat {path}": Said(text)}
+
+
+TABLES = {
+    f"cat /proc/net/{name}": Said(table)
+    for name, table in {"tcp": TCP, "tcp6": TCP6, "udp": UDP, "udp6": UDP6}.items()
+}
+RULED = {LIST_RULES: Said(LISTED)}
 
 
 # --- sockets
@@ -152,30 +158,33 @@ def test_a_port_comes_once_for_each_socket_that_listens_on_it() -> None:
 # --- looking
 
 
-def test_one_command_shows_the_switch_the_sockets_and_the_rules() -> None:
-    host = Recorded({"tail": Said(f"{SHOWN}\n==> rules <==\n{LISTED}\n")})
-    assert look(cast(Host, host), rules=True) == Seen(
+def test_a_node_is_seen_by_its_switch_its_sockets_and_its_rules() -> None:
+    assert look(shows(file(SWITCH, "1\n"), TABLES, RULED), rules=True) == Seen(
         forwards="1",
         listening=Counter(["TCP 3389", "TCP 110", "UDP 1900", "UDP 5351"]),
         rules=LISTED,
     )
-    assert len(host.asked) == 1
+
+
+def test_a_kernel_without_ipv6_lacks_two_tables() -> None:
+    host = shows(file("/proc/net/tcp", TCP), file("/proc/net/udp", UDP))
+    assert look(host, rules=False).listening == Counter(["TCP 3389", "UDP 1900"])
 
 
 def test_rules_that_nobody_asked_for_are_not_listed() -> None:
-    host = Recorded({"tail": Said(SHOWN)})
+    host = Recorded({**TABLES, **RULED})
     assert look(cast(Host, host), rules=False).rules is None
-    assert "nft" not in host.asked[0]
+    assert LIST_RULES not in host.asked
 
 
 def test_an_empty_ruleset_is_another_thing_than_one_that_cannot_be_listed() -> None:
-    shown = f"{SHOWN}\n==> rules <==\n"
-    assert look(node_that_says("tail", shown), rules=True).rules == ""
-    assert look(node_that_says("tail", shown, succeeded=False), rules=True).rules is None
+    assert look(shows({LIST_RULES: Said("")}), rules=True).rules == ""
+    refused = Said("", succeeded=False)
+    assert look(shows({LIST_RULES: refused}), rules=True).rules is None
 
 
 def test_a_node_that_shows_nothing_is_seen_to_be_nothing() -> None:
-    seen = look(node_that_says("tail", "", succeeded=False), rules=True)
+    seen = look(shows(), rules=True)
     assert seen == Seen(forwards="", listening=Counter(), rules=None)
 
 
@@ -256,7 +265,7 @@ def test_other_rules_fail_and_the_first_difference_is_shown(found: str | None, d
 
 
 def daemon_control(ss: str, *ports: str) -> tuple[bool, str]:
-    control = mapping_daemon(node_that_says("ss", ss), "novice.xp-ics", ports)
+    control = mapping_daemon(shows({SS: Said(ss)}), "novice.xp-ics", ports)
     assert (control.name, control.node) == (DAEMON, "novice.xp-ics")
     return control.passed, control.detail
 
@@ -305,8 +314,9 @@ def test_two_daemons_that_share_the_ports_out_fail() -> None:
 
 
 def test_another_program_on_the_daemon_s_ports_fails() -> None:
-    ss = SS_XP_ICS.replace("miniupnpd", "upnpd")
-    assert daemon_control(ss, *XP_ICS_PORTS) == (False, "UDP 1900: upnpd; TCP 2869: upnpd")
+    passed, detail = daemon_control(SS_XP_ICS.replace("miniupnpd", "upnpd"), *XP_ICS_PORTS)
+    assert not passed
+    assert detail.startswith("UDP 1900: upnpd; TCP 2869: upnpd")
 
 
 @pytest.mark.parametrize(
@@ -351,13 +361,12 @@ def test_sockets_listen_where_they_should_once_each_and_nowhere_else(
 
 
 def test_an_open_invitation_is_its_port_and_nothing_else() -> None:
-    alone = f"==> /proc/net/tcp <==\n{TCP}"
-    control = open_invitation(node_that_says("tail", alone), "novice", 3389)
+    alone = shows(file("/proc/net/tcp", TCP))
     expected = Control(name=INVITATION, node="novice", passed=True, detail="listening: TCP 3389")
-    assert control == expected
-    assert not open_invitation(node_that_says("tail", alone), "novice", 3390).passed
-    assert not open_invitation(node_that_says("tail", SHOWN), "novice", 3389).passed
-    assert not open_invitation(node_that_says("tail", ""), "novice", 3389).passed
+    assert open_invitation(alone, "novice", 3389) == expected
+    assert not open_invitation(alone, "novice", 3390).passed
+    assert not open_invitation(shows(TABLES), "novice", 3389).passed
+    assert not open_invitation(shows(), "novice", 3389).passed
 
 
 # --- which controls a node has
@@ -375,9 +384,12 @@ def test_an_open_invitation_is_its_port_and_nothing_else() -> None:
         ("nat", "services", []),
     ],
 )
-def test_each_kind_of_node_has_its_controls(device: str, node: str, names: list[str]) -> None:
-    shown = Said(f"{SHOWN}\n==> rules <==\n{LISTED}\n")
-    host = cast(Host, Recorded({"tail": shown, "ss": Said(SS_XP_ICS)}))
-    made = list(control_node(host, lab(device).node(node), LISTED, XP_ICS_PORTS))
+def test_each_kind_of_node_has_its_controls(
+    monkeypatch: pytest.MonkeyPatch, device: str, node: str, names: list[str]
+) -> None:
+    monkeypatch.setattr(controls, "reference", lambda _: LISTED)
+    host = shows(file(SWITCH, "1\n"), TABLES, RULED, {SS: Said(SS_XP_ICS)})
+    made = list(control_node(host, lab(device).node(node), XP_ICS_PORTS))
     assert [control.name for control in made] == names
     assert {control.node for control in made} <= {node}
+    assert all(control.passed for control in made if control.name in {RULES, DAEMON})

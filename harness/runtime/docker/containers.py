@@ -2,7 +2,8 @@
 
 A container runs :mod:`harness.nodes.init`, which starts whatever is asked for, so nothing needs
 ``docker exec``. It ends when its owner's connection does, and the engine removes it: a lab that is
-killed leaves nothing behind but what was made and not yet started. What a container may do is in :data:`CAPABILITIES`.
+killed leaves nothing behind but what was made and not yet started. What a container may do is in
+:data:`CAPABILITIES`.
 """
 
 from __future__ import annotations

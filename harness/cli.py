@@ -268,6 +268,27 @@ def _perform(
     sys.exit(exit_code(results.scenarios))
 
 
+@cli.command("judge")
+@click.argument("path", type=click.Path(path_type=Path))
+def judge_again(path: Path) -> None:
+    """Judge a bundle, or all of a results folder, again: from its files alone, without root.
+
+    \b
+    Examples:
+      ra-harness judge results
+      ra-harness judge results/scenarios/messenger/nat+nat
+    """
+    from rich.console import Console  # noqa: PLC0415
+
+    from harness.judge.verdict import exit_code  # noqa: PLC0415
+    from harness.report.rejudged import print_rejudged  # noqa: PLC0415
+    from harness.runner.rejudge import bundles, rejudge  # noqa: PLC0415
+
+    judged = [rejudge(bundle) for bundle in bundles(path)]
+    print_rejudged(Console(), [(each.before, each.now) for each in judged])
+    sys.exit(exit_code(each.now for each in judged))
+
+
 @cli.command()
 def doctor() -> None:
     """Say which runtimes this machine can run, and what stops the others.

@@ -6,7 +6,6 @@ Article: MORE INFORMATION; KB306298 for the expert's ticket; [MS-RA] 3.1.5 for t
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 
 from harness.assistance.people import (
     INVITATION,
@@ -16,16 +15,8 @@ from harness.assistance.people import (
     Services,
     Terms,
 )
-from harness.protocol.replies import Dialled
-from harness.words import Method, Role
-
-
-@dataclass(frozen=True)
-class Call:
-    """One attempt and who made it."""
-
-    dialler: Role
-    dialled: Dialled
+from harness.judge.evidence import Call
+from harness.words import Method
 
 
 async def assist(

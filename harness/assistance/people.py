@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address
 from typing import Any, Protocol
 
+from harness.judge.evidence import confirmed
 from harness.protocol.replies import Dialled
 from harness.words import End, Role
 
@@ -210,10 +211,7 @@ class Person:
         accepted = await peer.computer.expect(
             "accepted", _CONFIRM_DEADLINE, session=attempt.session
         )
-        if accepted is not None:
-            return attempt
-        detail = f"the {peer.role}'s listener has not accepted it"
-        return replace(attempt, end=End.WRONG_PEER, detail=detail, proven=None)
+        return confirmed(attempt, peer.role, accepted is not None)
 
     async def _ask(self, do: str, **facts: object) -> dict[str, Any]:
         return await self.computer.ask(do, _DEADLINE, **facts)

@@ -33,7 +33,7 @@ DAEMON = "the mapping daemon alone has its ports"
 INVITATION = "the invitation's port listens and nothing else"
 
 RULED = (Part.GATEWAY, Part.GATEWAY_UPNP, Part.PROXY, Part.INTERNET)
-"""The parts whose rules and forwarding are checked; a host has neither."""
+"""The parts that are always checked; of hosts those that have a firewall are."""
 
 _FORWARD_SWITCH = "/proc/sys/net/ipv4/ip_forward"
 _TABLE_FOLDER = "/proc/net"
@@ -82,7 +82,7 @@ def control_node(host: Host, node: NodePlan, daemon_ports: Collection[str]) -> I
 
     ``daemon_ports`` is where the node's own daemon listens.
     """
-    if node.part not in RULED:
+    if node.part not in RULED and node.device is None:
         return
     seen = look(host, rules=True)
     yield forwarding(seen, node)
@@ -94,7 +94,7 @@ def control_node(host: Host, node: NodePlan, daemon_ports: Collection[str]) -> I
 
 
 def forwarding(seen: Seen, node: NodePlan) -> Control:
-    """Check that a gateway forwards, and that a proxy's box does not."""
+    """Check that a gateway forwards, and that a proxy's box and a host do not."""
     wanted = "1" if node.stack.forwards else "0"
     detail = f"ip_forward is {seen.forwards or 'not to be seen'}, planned {wanted}"
     return Control(name=FORWARDING, node=node.name, passed=seen.forwards == wanted, detail=detail)
@@ -111,25 +111,27 @@ def loaded_rules(seen: Seen, node: str, rules: str) -> Control:
 
 
 def mapping_daemon(host: Host, node: str, ports: Collection[str]) -> Control:
-    """Check that the mapping daemon runs, and one process of it alone holds all of its ports."""
-    rows = [row for line in host.run(_SS).stdout.splitlines() if (row := _SS_ROW.match(line))]
-    holders = {
-        port: {
-            (holder["pid"], holder["name"])
-            for row in rows
-            if f"{row['netid'].upper()} {row['port']}" == port
-            for holder in _HOLDER.finditer(row["holders"])
-        }
-        for port in ports
-    }
+    """Check that the mapping daemon runs, and one process of it alone has all that listens.
+
+    On ports that the kernel chose it may have sockets beside its own ``ports``.
+    """
+    holders: dict[str, set[tuple[str, str]]] = {port: set() for port in ports}
+    for line in host.run(_SS).stdout.splitlines():
+        if row := _SS_ROW.match(line):
+            held = holders.setdefault(f"{row['netid'].upper()} {row['port']}", set())
+            held |= {(each["pid"], each["name"]) for each in _HOLDER.finditer(row["holders"])}
     processes = set().union(*holders.values())
     alone = [name for _, name in processes] == [miniupnpd.PROGRAM]
-    named = {port: ", ".join(name for _, name in found) for port, found in holders.items()}
+    named = {port: sorted(name for _, name in found) for port, found in holders.items()}
     return Control(
         name=DAEMON,
         node=node,
         passed=alone and all(holders.values()),
-        detail="; ".join(f"{port}: {names or 'nobody'}" for port, names in named.items()),
+        detail="; ".join(
+            f"{port}: {', '.join(names) or 'nobody'}"
+            for port, names in named.items()
+            if port in ports or names != [miniupnpd.PROGRAM]
+        ),
     )
 
 

@@ -18,19 +18,29 @@ from harness.lab.program import NodeProgram, Told
 from harness.lab.ruleset import closing, opening, ruleset
 from harness.lab.watch import Watch
 from harness.runtime import nftables
+from harness.runtime.capture import Capture
 from harness.runtime.netns import NetNs
 from harness.runtime.node import Maker, Node
 from harness.runtime.wiring import wire
 from harness.topology.plan import LabPlan, NodePlan
 
+# Of the calling thread's namespace; a kernel may be built without it.
+_CONNTRACK = Path("/proc/thread-self/net/nf_conntrack")
+
 
 class Lab(AbstractContextManager["Lab"]):
     """One topology, brought up when the context is entered and gone when it is left."""
 
-    def __init__(self, plan: LabPlan, maker: Maker, told: Told) -> None:
-        """Prepare; nothing is made before the context is entered."""
+    def __init__(self, plan: LabPlan, maker: Maker, told: Told, snaplen: int = 0) -> None:
+        """Prepare; nothing is made before the context is entered.
+
+        Of every frame on every interface ``snaplen`` bytes are captured; 0 captures nothing.
+        """
         self.plan = plan
         self.controls: list[Control] = []
+        self.loaded: dict[str, str] = {}
+        self.capture: Capture | None = None
+        self._snaplen = snaplen
         self._maker = maker
         self._told = told
         self._nodes: Mapping[str, Node] = {}
@@ -49,6 +59,8 @@ class Lab(AbstractContextManager["Lab"]):
             for node in plan.nodes:
                 self._load(node.name, ruleset(node))
             self.watch = Watch(self.namespaces)
+            if self._snaplen:
+                self.capture = Capture(self.namespaces, self._snaplen)
             self._start_daemons()
         except BaseException:
             self._maker.close()
@@ -62,7 +74,14 @@ class Lab(AbstractContextManager["Lab"]):
         traceback: TracebackType | None,
     ) -> None:
         """End every process and every node."""
+        self.end_capture()
         self._maker.close()
+
+    def end_capture(self) -> None:
+        """Capture nothing from now on: the sooner before the end, the less the end waits for it."""
+        if self.capture is not None:
+            self.capture.close()
+            self.capture = None
 
     @property
     def namespaces(self) -> dict[str, NetNs]:
@@ -76,11 +95,13 @@ class Lab(AbstractContextManager["Lab"]):
             ScenarioError: something could not be made anew.
         """
         self._told = told
-        self.controls = [renewal.renew(node, self._nodes[node.name]) for node in self.plan.nodes]
+        self.controls = renewal.renew(self.plan, self._nodes)
         for node in self.plan.nodes:
             if node.device is not None:
                 self._load(node.name, f"flush ruleset\n{ruleset(node)}")
         self.watch.forget()
+        if self.capture is not None:
+            self.capture.read()
         self._start_daemons()
 
     def disk(self, node: str) -> Path:
@@ -94,12 +115,16 @@ class Lab(AbstractContextManager["Lab"]):
         return NodeProgram(node, streams, self.disk(node) / log, self._told)
 
     def check(self) -> None:
-        """Wait until every daemon listens, check every node, and record both as controls."""
+        """Wait until every daemon listens, check every node, and record both as controls.
+
+        ``loaded`` has each node's rules from then on, as nft lists them.
+        """
         ports: dict[str, list[str]] = {}
         for daemon in self._daemons:
             self.controls.append(daemon.control())
             ports.setdefault(daemon.node, []).extend(daemon.service.listens)
         for node in self.plan.nodes:
+            self.loaded[node.name] = self.rules(node.name)
             host = self._host(node.name)
             self.controls += control_node(host, node, ports.get(node.name, ()))
 
@@ -123,6 +148,15 @@ class Lab(AbstractContextManager["Lab"]):
         """Return a node's ruleset as loaded."""
         with self._nodes[node].namespace.entered():
             return nftables.listing()
+
+    def connections(self) -> str:
+        """Return what each node's kernel tracks of connections, as nf_conntrack lists it."""
+        text = ""
+        for name, namespace in self.namespaces.items():
+            with namespace.entered():
+                listed = _CONNTRACK.read_text(encoding="ascii") if _CONNTRACK.exists() else ""
+            text += "".join(f"{name}: {line}\n" for line in listed.splitlines())
+        return text
 
     def _host(self, node: str) -> Host:
         return host_of(node, self._nodes[node].namespace)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,9 @@ class NodeProgram:
     def post(self, do: str, **facts: object) -> int:
         """Give a command whose reply nobody waits for; return its number."""
         self._asked += 1
+        self._told(
+            self.node, {"asked": do, "id": self._asked, "t": time.monotonic(), "facts": facts}
+        )
         self.write({"id": self._asked, "do": do, **facts})
         return self._asked
 
@@ -100,7 +104,10 @@ class NodeProgram:
 
     async def _hear(self, message: Facts) -> None:
         if "id" in message:
-            reply = self._replies.pop(message.pop("id"), None)
+            number = message.pop("id")
+            told = {"answered": number, "t": time.monotonic(), "facts": dict(message)}
+            self._told(self.node, told)
+            reply = self._replies.pop(number, None)
             if reply is not None and not reply.done():
                 reply.set_result(message)
             return

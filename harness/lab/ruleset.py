@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from harness.judge.evidence import ENDED, SENT
 from harness.topology.model import (
     Filtering,
     Firewall,
@@ -21,12 +22,6 @@ from harness.topology.plan import Kind, NodePlan
 
 LOG_GROUP = 3389
 """The NFLOG group that every rule logs to, in its own namespace."""
-
-SENT = "sent"
-"""Prefix of what a node itself sent."""
-
-ENDED = "ended "
-"""Prefix, followed by the reason, of what a rule ended."""
 
 TABLE = "gateway"
 """The table of a device's own rules; its UPnP daemon adds to the chains below."""

@@ -13,6 +13,7 @@ TABLES = ("tcp", "tcp6", "udp", "udp6")
 # Of the calling thread, and so of the namespace that it has entered.
 _OWN = Path("/proc/thread-self/net")
 _TCP_LISTEN = "0A"
+_TCP_TIME_WAIT = "06"
 # An unconnected UDP socket is shown as closed.
 _UDP_UNCONNECTED = "07"
 _LISTENING = {"tcp": _TCP_LISTEN, "udp": _UDP_UNCONNECTED}
@@ -20,13 +21,27 @@ _LISTENING = {"tcp": _TCP_LISTEN, "udp": _UDP_UNCONNECTED}
 
 def listening(namespace: NetNs) -> set[str]:
     """Return where something listens in a namespace: ``TCP 5431``, ``UDP 1900``."""
+    return {found for name, table in _tables(namespace) for found in listeners(name, table)}
+
+
+def unclosed(namespace: NetNs) -> int:
+    """Return how many TCP sockets are in a namespace, but for those in TIME_WAIT."""
+    rows = [
+        row.split()
+        for name, table in _tables(namespace)
+        if name.startswith("tcp")
+        for row in table.splitlines()[1:]
+    ]
+    return sum(state != _TCP_TIME_WAIT for _, _, _, state, *_ in rows)
+
+
+def _tables(namespace: NetNs) -> list[tuple[str, str]]:
     with namespace.entered():
-        tables = [
+        return [
             (name, (_OWN / name).read_text(encoding="ascii"))
             for name in TABLES
             if (_OWN / name).exists()
         ]
-    return {found for name, table in tables for found in listeners(name, table)}
 
 
 def listeners(name: str, table: str) -> Iterator[str]:

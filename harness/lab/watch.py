@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 
-from harness.judge.journey import Event, Sighting
-from harness.lab.ruleset import ENDED, LOG_GROUP, SENT
-from harness.protocol.packet import parse
+from harness.judge.evidence import Logged
+from harness.judge.journey import Sighting
+from harness.lab.ruleset import LOG_GROUP
 from harness.runtime.netns import NetNs
 from harness.runtime.nflog import LogSocket
 
 
 class Watch:
-    """One NFLOG socket for each node; the sightings in the order in which they were read."""
+    """One NFLOG socket for each node; what was logged, in the order in which it was read."""
 
     def __init__(self, namespaces: Mapping[str, NetNs]) -> None:
         """Begin to collect."""
+        self.logged: list[Logged] = []
         self.sightings: list[Sighting] = []
         self._sockets = {
             node: LogSocket(namespace, LOG_GROUP) for node, namespace in namespaces.items()
@@ -36,16 +37,19 @@ class Watch:
         A SYN's end may be read before its beginning: they are in different sockets. When all are
         read the beginning is known, for it was logged first.
         """
-        fresh = [sighting for node, sock in self._sockets.items() for sighting in _read(node, sock)]
+        logged = [each for node, sock in self._sockets.items() for each in _read(node, sock)]
+        fresh = [sighting for each in logged if (sighting := each.sighting()) is not None]
+        self.logged += logged
         self.sightings += fresh
         for sighting in fresh:
             self._on_sighting(sighting)
 
     def forget(self) -> None:
         """Begin anew: forget every sighting, those that nobody has read yet among them."""
-        self.drain()
-        self.sightings.clear()
         self._on_sighting = lambda _: None
+        self.drain()
+        self.logged.clear()
+        self.sightings.clear()
 
     def close(self) -> None:
         """Stop to collect."""
@@ -53,12 +57,5 @@ class Watch:
             sock.close()
 
 
-def _read(node: str, sock: LogSocket) -> Iterator[Sighting]:
-    for logged in sock.read():
-        packet = parse(logged.packet)
-        if packet is None:
-            continue
-        if logged.prefix == SENT:
-            yield Sighting(node, Event.SENT, "", packet)
-        else:
-            yield Sighting(node, Event.ENDED, logged.prefix.removeprefix(ENDED), packet)
+def _read(node: str, sock: LogSocket) -> Iterator[Logged]:
+    return (Logged(node, record.prefix, record.packet) for record in sock.read())

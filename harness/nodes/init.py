@@ -133,14 +133,15 @@ class _Init:
 
 
 def _read_words(caller: socket.socket) -> list[str]:
+    """Read one line; return no word where it does not end, for half a line is another one."""
     line = b""
-    while not line.endswith(b"\n") and len(line) < _LINE_LIMIT:
+    while not line.endswith(b"\n"):
         # Byte by byte: what follows the line is for the program that is started.
         byte = caller.recv(1)
-        if not byte:
-            break
+        if not byte or len(line) == _LINE_LIMIT:
+            return []
         line += byte
-    return line.decode().removesuffix("\n").split("\0")
+    return line[:-1].decode(errors="surrogateescape").split("\0")
 
 
 def _answer(caller: socket.socket, word: str) -> None:
@@ -170,6 +171,9 @@ def _execute(command: list[str], log: str) -> None:
     """Be another program; never returns."""
     try:
         _become(log, os.open(os.devnull, os.O_RDONLY), None)
+        # Python ignores these for itself, and what is ignored stays so over exec.
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):
+            signal.signal(number, signal.SIG_DFL)
         os.execvp(command[0], command)
     except BaseException:  # noqa: BLE001 - as above
         traceback.print_exc()

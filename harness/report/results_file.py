@@ -35,10 +35,10 @@ def read_results(path: Path) -> Results:
     try:
         return Results.model_validate_json(content)
     except ValidationError as error:
-        raise DefinitionError(f"{path}: {_first_error(error)}") from error
+        raise DefinitionError(f"{path}: {first_error(error)}") from error
 
 
-def _first_error(error: ValidationError) -> str:
+def first_error(error: ValidationError) -> str:
     """Say in one line which key is wrong and why, and how many more are."""
     first, *others = error.errors(include_url=False, include_context=False, include_input=False)
     # The keys come from the file, so they may be anything, and any length.

@@ -7,7 +7,6 @@ so only a run that makes sense is sent.
 
 from __future__ import annotations
 
-import secrets
 import shutil
 import tarfile
 import time
@@ -26,6 +25,7 @@ from harness.judge.model import Results
 from harness.report.progress import Progress
 from harness.runner.catalogue import ARTICLE
 from harness.runner.results_folder import BUNDLES, RESULTS, ResultsFolder
+from harness.runner.run import new_id
 from harness.runner.scenario import Scenario
 from harness.runtime.docker import box, cleanup, engine, images
 from harness.runtime.docker.containers import Mark
@@ -93,7 +93,7 @@ def run(
     """
     started = datetime.now(UTC)
     begin = time.monotonic()
-    mark = Mark(f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}", Owner.current())
+    mark = Mark(new_id(started), Owner.current())
     client = engine.connect()
     with box.engine_errors(RunError):
         try:

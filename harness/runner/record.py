@@ -17,12 +17,12 @@ from harness.judge.model import (
 from harness.judge.verdict import judge
 from harness.kb import claim_for, statements_for
 from harness.prediction import Options, predict
+from harness.runner import bundle
+from harness.runner.environment import environment
 from harness.runner.results_folder import ResultsFolder
 from harness.runner.scenario import Scenario
 from harness.runtime.pool import Message
 from harness.words import Answer, Verdict
-
-TRANSCRIPT = "transcript.jsonl"
 
 
 @dataclass(frozen=True)
@@ -46,19 +46,19 @@ class Record:
         """Begin with nothing."""
         self.scenario = scenario
         self.began = False
-        self._events: list[Message] = []
-        self._files: dict[str, str] = {}
+        self._lines: list[Message] = []
+        self._files: dict[str, bytes] = {}
         self._outcome: Message | None = None
         self._traceback: str | None = None
 
-    def take(self, message: Message) -> None:
-        """Keep what a message says."""
+    def take(self, message: Message, content: bytes = b"") -> None:
+        """Keep what a message says, and the content that came with it."""
         if "began" in message:
             self.began = True
-        elif "event" in message:
-            self._events.append(message)
         elif "file" in message:
-            self._files[message["file"]] = message["text"]
+            self._files[message["file"]] = content
+        elif "node" in message:
+            self._lines.append(message)
         elif "outcome" in message:
             self._outcome = message["outcome"]
         elif "failed" in message:
@@ -80,7 +80,7 @@ class Record:
         else:
             verdict, why = judge(documented, observed, controls)
         timing = self._timing(ended)
-        return ScenarioResult(
+        result = ScenarioResult(
             id=scenario.id,
             method=scenario.method,
             novice=scenario.novice,
@@ -93,8 +93,10 @@ class Record:
             why=why,
             seconds=_total(timing),
             timing=timing,
-            bundle=self._write_bundle(folder),
+            bundle=folder.bundle(scenario.id),
         )
+        self._write_bundle(folder, result)
+        return result
 
     def _seen(self, ended: Ended | None) -> tuple[Observed | None, tuple[Control, ...], str]:
         if self._outcome is None:
@@ -107,7 +109,7 @@ class Record:
     def _explain_end(self, ended: Ended | None) -> str:
         if not self.began and ended is not None:
             return "its lab ended before its turn: see the scenario before it"
-        last = self._events[-1] if self._events else None
+        last = next((line for line in reversed(self._lines) if "event" in line), None)
         after = f"; the last that was heard: {last['node']} {last['event']}" if last else ""
         if ended is None:
             return f"the sealed world ended before it did{after}"
@@ -128,15 +130,13 @@ class Record:
             cpu=round(ended.cpu, 6),
         )
 
-    def _write_bundle(self, folder: ResultsFolder) -> str:
-        bundle = folder.bundle(self.scenario.id)
-        lines = [json.dumps(event) + "\n" for event in self._events]
-        files = {TRANSCRIPT: "".join(lines), **self._files}
+    def _write_bundle(self, folder: ResultsFolder, result: ScenarioResult) -> None:
+        lines = "".join(json.dumps(line) + "\n" for line in self._lines)
+        seen = {bundle.TRANSCRIPT: lines.encode(), **self._files}
         if self._traceback is not None:
-            files["traceback.txt"] = self._traceback
-        for name, text in files.items():
-            folder.write(f"{bundle}/{name}", text)
-        return bundle
+            seen[bundle.TRACEBACK] = self._traceback.encode()
+        for name, content in bundle.pack(self.scenario, result, environment(), seen).items():
+            folder.write(f"{result.bundle}/{name}", content)
 
 
 def documented_answer(scenario: Scenario) -> Documented | None:

@@ -18,7 +18,7 @@ BUNDLES = "scenarios"
 # In the bundles' folder; a folder without it is somebody else's and is not touched.
 _MARK = ".ra-harness"
 _PROBE = ".ra-harness-probe"
-# The tables' own results and bundles take about 0.3 MB.
+# One bundle takes about 0.1 MB.
 _PROBE_BYTES = 1 << 20
 
 
@@ -58,7 +58,7 @@ class ResultsFolder:
         except OutputError as error:
             raise RunError(f"the run is over, but {error}") from error
 
-    def write(self, name: str, text: str) -> None:
+    def write(self, name: str, content: bytes) -> None:
         """Write one file of a bundle, its path relative to the folder.
 
         Raises:
@@ -67,7 +67,7 @@ class ResultsFolder:
         path = self.path / name
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+            path.write_bytes(content)
         except OSError as error:
             raise RunError(f"{path} could not be written: {error.strerror}") from error
 

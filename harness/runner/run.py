@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import socket
 import time
@@ -16,6 +15,7 @@ from harness.judge.verdict import summarize
 from harness.lab import controls
 from harness.report.progress import Progress
 from harness.runner.environment import host, versions
+from harness.runner.evidence import SNAPLEN
 from harness.runner.record import Ended, Record
 from harness.runner.results_folder import ResultsFolder
 from harness.runner.runtimes import Runtime, choose
@@ -36,10 +36,21 @@ _LATER_PROGRAMS = ("mail",)
 
 @dataclass(frozen=True)
 class Choice:
-    """What nodes are made of, and how many labs there are at once."""
+    """What nodes are made of, how many labs there are at once, and whether they are captured."""
 
     runtime: str
     jobs: int
+    capture: bool = True
+
+    @property
+    def snaplen(self) -> int:
+        """Bytes of each frame that are captured; 0 where nothing is."""
+        return SNAPLEN if self.capture else 0
+
+
+def new_id(started: datetime) -> str:
+    """Return an id for a run that starts then."""
+    return f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
 def run(
@@ -53,18 +64,18 @@ def run(
     """
     started = datetime.now(UTC)
     begin = time.monotonic()
-    run_id = f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    run_id = new_id(started)
     runtime = choose(choice.runtime, run_id)
     topologies = list(dict.fromkeys(scenario.topology for scenario in scenarios))
     runtime.prepare(topologies, progress.say)
     labs = _labs(scenarios, runtime.shares_labs)
     records = [Record(scenario) for scenario in scenarios]
     results: dict[int, ScenarioResult] = {}
-    body = partial(_serve, runtime, labs, choice.jobs)
+    body = partial(_serve, runtime, labs, choice)
     with runtime.world(body) as channel, progress:
         progress.started(len(scenarios))
-        while len(results) < len(scenarios) and (data := channel.recv(pool.MAX_MESSAGE)):
-            message = json.loads(data)
+        while len(results) < len(scenarios) and (received := pool.receive(channel)):
+            message, content = received
             lab = labs[int(message.pop("job"))]
             if "ended" in message:
                 for number in lab:
@@ -77,7 +88,7 @@ def run(
                 record = records[message.pop("scenario")]
                 if "began" in message:
                     progress.scenario_started(record.scenario.id)
-                record.take(message)
+                record.take(message, content)
     for number, record in enumerate(records):
         if number not in results:
             results[number] = record.result(folder, None)
@@ -121,7 +132,10 @@ def _ended(message: pool.Message, number: int, lab: Mapping[int, Scenario]) -> E
 
 
 def _serve(
-    runtime: Runtime, labs: Sequence[Mapping[int, Scenario]], jobs: int, sock: socket.socket
+    runtime: Runtime,
+    labs: Sequence[Mapping[int, Scenario]],
+    choice: Choice,
+    sock: socket.socket,
 ) -> None:
     """Be the body of the runtime's world."""
     for name in _FIRST_PROGRAMS:
@@ -130,14 +144,16 @@ def _serve(
         # Once for all labs, before their processes are forked.
         controls.prepare(plan(next(iter(lab.values())).topology))
     numbered = [
-        pool.Job(str(number), partial(_perform, runtime, str(number), lab), _deadline(lab))
+        pool.Job(str(number), partial(_perform, runtime, choice, str(number), lab), _deadline(lab))
         for number, lab in enumerate(labs)
     ]
-    pool.serve(numbered, jobs, sock, _import_later_programs)
+    pool.serve(numbered, choice.jobs, sock, _import_later_programs)
 
 
-def _perform(runtime: Runtime, job: str, lab: Mapping[int, Scenario], send: pool.Send) -> None:
-    perform(lab, runtime.maker(job), send)
+def _perform(
+    runtime: Runtime, choice: Choice, job: str, lab: Mapping[int, Scenario], send: pool.Send
+) -> None:
+    perform(lab, runtime.maker(job), choice.snaplen, send)
 
 
 def _deadline(lab: Mapping[int, Scenario]) -> float:

@@ -5,29 +5,27 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.assistance.methods import Call, assist
-from harness.assistance.people import INVITATION, Person, ProxyServer, Services, Terms
+from harness.assistance.methods import assist
+from harness.assistance.people import Person, ProxyServer, Services, Terms
 from harness.errors import ScenarioError
-from harness.judge.journey import Event, Sighting, attempt, origin
-from harness.judge.model import Control, Observed, Winner
+from harness.judge.evidence import capture_control, observe, trace_controls
+from harness.judge.journey import Event, Sighting, origin
+from harness.judge.model import Control, Observed
 from harness.kb import Variant
 from harness.lab.lab import Lab
 from harness.lab.program import Facts
+from harness.runner import evidence
 from harness.runtime.node import Maker
 from harness.runtime.pool import Message, Send
 from harness.topology.model import Site, Topology, chain_name
 from harness.topology.plan import SERVICES, plan, proxy_node
-from harness.words import Answer, Method, Role
+from harness.words import Method, Role
 
 READY_DEADLINE = 10.0
-
-LOG_KEPT = 100_000
-"""Characters kept of a daemon's log, its end: a message is a datagram, and a kernel may allow
-little more than that."""
 
 # A service that a method does not need is not there to help it.
 _SERVICES = {
@@ -36,7 +34,6 @@ _SERVICES = {
     Method.MESSENGER: ("reflector", "relay"),
 }
 OFFER_CONTROL = "a mapping protocol is offered exactly where it should be"
-TRACE_CONTROL = "every attempt's end was seen"
 
 
 @dataclass(frozen=True)
@@ -71,26 +68,27 @@ class Scenario:
         return Variant(expert_port=self.terms.expert_port, proxy_client=clients)
 
 
-def perform(scenarios: Mapping[int, Scenario], maker: Maker, send: Send) -> None:
+def perform(scenarios: Mapping[int, Scenario], maker: Maker, snaplen: int, send: Send) -> None:
     """Play scenarios of one topology, by number, one after the other in one lab.
 
     Each but the first begins when the lab is as it was when it came up. Sends for each, with its
     number as ``"scenario"``: ``{"began": t}``, ``{"event": ..., "node": ...}`` for each step,
-    ``{"file": name, "text": ...}`` for each file of evidence, and at last ``{"outcome": {...}}``
+    ``{"file": name}`` and the content for each file of evidence, and at last ``{"outcome": {...}}``
     with ``observed`` or ``error``, ``controls``, and the times ``began``, ``ready`` and ``over``
     (CLOCK_MONOTONIC, seconds). Bring-up is the first one's time, tear-down the last one's.
+    ``snaplen`` bytes of each frame are captured, 0 for no capture.
     """
     lab: Lab | None = None
     turns = [_Turn(number, scenario, send) for number, scenario in scenarios.items()]
     first = turns[0]
     first.begin()
     try:
-        with Lab(plan(first.scenario.topology), maker, first.told) as lab:
+        with Lab(plan(first.scenario.topology), maker, first.told, snaplen) as lab:
             for turn in turns:
                 if turn is not first:
                     turn.begin()
                     lab.renew(turn.told)
-                turn.play(lab)
+                turn.play(lab, last=turn is turns[-1])
     except ScenarioError as failure:
         for turn in turns:
             if not turn.over:
@@ -116,7 +114,7 @@ class _Turn:
         """Hear what a program of it tells."""
         self._send({**event, "node": node})
 
-    def play(self, lab: Lab) -> None:
+    def play(self, lab: Lab, last: bool) -> None:
         """Play it in a lab that is up, and send what was seen."""
         observed: Observed | None = None
         error: str | None = None
@@ -124,16 +122,24 @@ class _Turn:
             play = _Play(self.scenario, lab)
             lab.check()
             self._ready = time.monotonic()
-            try:
-                observed = asyncio.run(play.run())
-            finally:
-                over = time.monotonic()
-                for name, text in _evidence(lab):
-                    self._send({"file": name, "text": text})
+            observed = asyncio.run(play.run())
         except ScenarioError as failure:
             error = str(failure)
-            over = time.monotonic()
+        over = time.monotonic()
+        self._send_evidence(lab, last)
         self._close(observed, error, lab.controls, over)
+
+    def _send_evidence(self, lab: Lab, last: bool) -> None:
+        """Send every file of the bundle, and judge whether the capture is whole."""
+        if (capture := lab.capture) is not None:
+            frames, interfaces, lost = capture.read(), capture.interfaces, capture.lost
+            if last:
+                lab.end_capture()
+            lab.controls.append(capture_control(frames, interfaces, lost))
+            file = evidence.capture_file(interfaces, frames, lost)
+            self._send({"file": evidence.CAPTURE}, file)
+        for name, content in evidence.files(lab):
+            self._send({"file": name}, content)
 
     def fail(self, error: str, controls: Sequence[Control]) -> None:
         """Send that it could not be played."""
@@ -157,8 +163,8 @@ class _Turn:
         self._send({"outcome": outcome})
         self.over = True
 
-    def _send(self, message: Message) -> None:
-        self._to_harness({"scenario": self._number, **message})
+    def _send(self, message: Message, content: bytes | None = None) -> None:
+        self._to_harness({"scenario": self._number, **message}, content)
 
 
 class _PathDisk:
@@ -210,8 +216,9 @@ class _Play:
         novice, expert = (self._person(role) for role in Role)
         calls = await assist(scenario.method, novice, expert, services, scenario.terms)
         lab.watch.drain()
-        observed = self._observe(calls)
-        lab.controls += _trace_controls(observed)
+        proxies = {role: proxy_node(role, self._site(role)) for role in Role}
+        observed = observe(calls, lab.watch.sightings, proxies)
+        lab.controls += trace_controls(observed)
         return observed
 
     async def _search(self) -> None:
@@ -255,25 +262,6 @@ class _Play:
             dialler = self._people[Role(node.partition(".")[0])]
             dialler.post("abandon", address=str(syn.destination), port=syn.destination_port)
 
-    def _observe(self, calls: Sequence[Call]) -> Observed:
-        """Join what the diallers know with what the kernels saw."""
-        sightings = self._lab.watch.sightings
-        proxies = {role: proxy_node(role, self._site(role)) for role in Role}
-        attempts = tuple(
-            attempt(call.dialler, call.dialled, sightings, proxies[call.dialler]) for call in calls
-        )
-        proven = [call for call in calls if call.dialled.proven is not None]
-        if not proven:
-            return Observed(answer=Answer.NO, winner=None, attempts=attempts)
-        first = min(proven, key=lambda call: call.dialled.proven or 0.0)
-        winner = Winner(
-            dialler=first.dialler,
-            address=first.dialled.address,
-            port=first.dialled.port,
-            seconds=round(first.dialled.seconds, 6),
-        )
-        return Observed(answer=Answer.YES, winner=winner, attempts=attempts)
-
 
 class _HostFirewall:
     """The firewall that is on a host of the lab."""
@@ -300,28 +288,3 @@ def _offer_control(role: Role, site: Site, offered: str | None) -> Control:
         passed=(offered is not None) == wanted,
         detail=f"the gateway offers {offered or 'none'}, {should}",
     )
-
-
-def _trace_controls(observed: Observed) -> list[Control]:
-    """A "No" counts only where every attempt's end was seen."""
-    if observed.answer is Answer.YES:
-        return []
-    return [
-        Control(
-            name=TRACE_CONTROL,
-            node=each.ended_at or each.dialler.value,
-            passed=bool(each.ended_at),
-            detail=f"{each.dialler} to {each.address}:{each.port}: {each.how}",
-        )
-        for each in observed.attempts
-    ]
-
-
-def _evidence(lab: Lab) -> Iterator[tuple[str, str]]:
-    """Yield name and text of each file that belongs into the bundle."""
-    for role in Role:
-        invitation = lab.disk(role.value) / INVITATION
-        if invitation.exists():
-            yield f"{role}.MsRcIncident", invitation.read_text(encoding="ascii")
-    for name, text in lab.daemon_logs().items():
-        yield f"{name}.log", text[-LOG_KEPT:]

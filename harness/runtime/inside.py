@@ -50,7 +50,10 @@ def _answer(command: str) -> str | None:
     Where it cannot be known the command itself is run, and says why.
     """
     if command == LIST_RULES:
-        return nftables.listing()
+        try:
+            return nftables.listing()
+        except nftables.RulesetError:
+            return None
     cat = _CAT.fullmatch(command)
     if cat is None:
         return None

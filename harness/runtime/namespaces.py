@@ -7,8 +7,10 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+
+from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from harness.errors import ScenarioError
 from harness.runtime.netns import NetNs
@@ -18,6 +20,9 @@ from harness.runtime.process import fork_program, spawn_daemon
 SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
 """Where Debian has daemons; an ordinary user's PATH lacks it."""
 
+GONE_DEADLINE = 2.0
+"""Seconds that a killed process has to be gone; it takes about a millisecond."""
+
 
 def program(name: str) -> Callable[[], None]:
     """Return the start of a node program; importing it before a fork spares each child that."""
@@ -26,7 +31,7 @@ def program(name: str) -> Callable[[], None]:
 
 
 class NamespaceNode:
-    """A network namespace; its processes are children of this one."""
+    """A network namespace; the processes that were started in it are children of this one."""
 
     def __init__(self, disk: Path) -> None:
         """Make the namespace and the disk."""
@@ -53,7 +58,18 @@ class NamespaceNode:
         return process
 
     def end_all(self) -> int:
-        """Kill and reap every process that was started here: none can be left."""
+        """Kill every process, those too that outlived a parent; return how many are left."""
+        self.end_own()
+        wait = Retrying(
+            retry=retry_if_result(bool),
+            stop=stop_after_delay(GONE_DEADLINE),
+            wait=wait_fixed(0.001),
+            retry_error_callback=_last_result,
+        )
+        return wait(_kill_all_in, self.namespace)
+
+    def end_own(self) -> None:
+        """Kill and reap every process that was started here."""
         for pid in self._programs:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
@@ -62,7 +78,6 @@ class NamespaceNode:
             process.wait()
         self._programs.clear()
         self._daemons.clear()
-        return 0
 
 
 class Namespaces:
@@ -82,4 +97,33 @@ class Namespaces:
     def close(self) -> None:
         """End every process; the kernel ends the rest with this one."""
         for node in self._nodes:
-            node.end_all()
+            node.end_own()
+
+
+def _kill_all_in(namespace: NetNs) -> int:
+    """Kill the processes that are in a network namespace; return how many there were."""
+    found = list(_processes_in(namespace))
+    for pid in found:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue  # it has ended by itself
+    return len(found)
+
+
+def _processes_in(namespace: NetNs) -> Iterator[int]:
+    here = os.fstat(namespace.fd).st_ino
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            inside = (folder / "ns" / "net").stat().st_ino == here
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has ended: a zombie is in no namespace
+        if inside:
+            yield int(folder.name)
+
+
+def _last_result(state: RetryCallState) -> int:
+    if state.outcome is None:
+        raise ValueError("no attempt was made")
+    result: int = state.outcome.result()
+    return result

@@ -5,7 +5,8 @@ children die with it. So a deadline is a SIGKILL, a failure of one job is no oth
 nothing to clean up. The pool is made to be a pid namespace's first process: it reaps orphans too.
 
 Messages go to the harness as JSON, one datagram each, on one SOCK_SEQPACKET socket that all jobs
-share: datagrams of several writers do not mix.
+share: datagrams of several writers do not mix. What may be too large for one is a file in memory,
+whose descriptor goes with the message.
 """
 
 from __future__ import annotations
@@ -21,12 +22,20 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 from harness.runtime.syscalls import die_with_parent
 
 Message = dict[str, Any]
-Send = Callable[[Message], None]
+
+
+class Send(Protocol):
+    """Sends a message, and with it the content of a file if one is given."""
+
+    def __call__(self, message: Message, content: bytes | None = None) -> None:
+        """Send it; :func:`receive` is the other end."""
+
 
 MAX_MESSAGE = 1 << 20
 """No message is larger; the harness receives into a buffer of this size."""
@@ -57,9 +66,23 @@ def channel() -> tuple[socket.socket, socket.socket]:
     return ours, theirs
 
 
+def receive(sock: socket.socket) -> tuple[Message, bytes] | None:
+    """Receive a message and the content that came with it, if any; None when nobody sends more."""
+    data, descriptors, _, _ = socket.recv_fds(sock, MAX_MESSAGE, 1)
+    if not data:
+        return None
+    content = b""
+    for descriptor in descriptors:
+        with open(descriptor, "rb") as file:  # noqa: PTH123 - it has no path
+            file.seek(0)
+            content = file.read()
+    message: Message = json.loads(data)
+    return message, content
+
+
 def send_on(sock: socket.socket) -> Send:
     """Return a function that sends a message on the pool's end of the channel."""
-    return lambda message: _send(sock, message)
+    return partial(_send, sock)
 
 
 def serve(
@@ -110,7 +133,7 @@ def _fork(job: Job, sock: socket.socket) -> int:
         die_with_parent()
         if os.getppid() == parent:
             signal.pthread_sigmask(signal.SIG_SETMASK, [])
-            job.run(lambda message: _send(sock, {"job": job.name, **message}))
+            job.run(_sender(sock, job.name))
             status = 0
     except BaseException:  # noqa: BLE001 - nothing of the pool's code may run in the child
         _send(sock, {"job": job.name, "failed": traceback.format_exc()})
@@ -138,5 +161,19 @@ def _reap(running: dict[int, _Running], send: Send) -> None:
             )
 
 
-def _send(sock: socket.socket, message: Message) -> None:
-    sock.send(json.dumps(message).encode())
+def _sender(sock: socket.socket, job: str) -> Send:
+    def send(message: Message, content: bytes | None = None) -> None:
+        _send(sock, {"job": job, **message}, content)
+
+    return send
+
+
+def _send(sock: socket.socket, message: Message, content: bytes | None = None) -> None:
+    data = json.dumps(message).encode()
+    if content is None:
+        sock.send(data)
+        return
+    with open(os.memfd_create("content"), "wb") as file:  # noqa: PTH123 - it has no path
+        file.write(content)
+        file.flush()
+        socket.send_fds(sock, [data], [file.fileno()])

@@ -132,5 +132,5 @@ def test_each_bundle_has_the_transcript_and_the_invitation(article: Ended) -> No
         assert scenario.bundle is not None
         bundle = article.folder / scenario.bundle
         assert '"event": "dialling"' in (bundle / "transcript.jsonl").read_text(encoding="utf-8")
-        invitation = (bundle / "novice.MsRcIncident").read_text(encoding="utf-8")
+        invitation = (bundle / "invitation.MsRcIncident").read_text(encoding="utf-8")
         assert 'UPLOADINFO TYPE="Escalated"' in invitation

@@ -21,14 +21,13 @@ from definitions import (
     three_devices,
 )
 
+from harness.judge.evidence import ENDED, SENT
 from harness.lab.miniupnpd import configuration
 from harness.lab.ruleset import (
-    ENDED,
     FORWARD_CHAIN,
     LOG_GROUP,
     POSTROUTING_CHAIN,
     PREROUTING_CHAIN,
-    SENT,
     TABLE,
     closing,
     opening,

@@ -1,0 +1,141 @@
+"""What a scenario came to, derived from what was written down of it.
+
+The run itself and ``ra-harness judge``, which has nothing but a bundle, come to their observation
+through these functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from harness.judge.journey import Event, Sighting, attempt
+from harness.judge.model import Control, Observed, Winner
+from harness.protocol.packet import parse
+from harness.protocol.pcapng import Frame
+from harness.protocol.replies import Dialled
+from harness.words import Answer, End, Role
+
+SENT = "sent"
+"""NFLOG prefix of what a node itself sent."""
+
+ENDED = "ended "
+"""NFLOG prefix, followed by the reason, of what a rule ended."""
+
+CAPTURE_CONTROL = "the capture is whole"
+TRACE_CONTROL = "every attempt's end was seen"
+
+Line = Mapping[str, Any]
+"""One line of a transcript: an event, a command (``asked``) or its reply (``answered``)."""
+
+
+@dataclass(frozen=True)
+class Logged:
+    """One packet that a node's kernel logged, from its IP header on, with the rule's prefix."""
+
+    node: str
+    prefix: str
+    packet: bytes
+
+    def line(self) -> dict[str, str]:
+        """What is written down of it."""
+        return {"node": self.node, "prefix": self.prefix, "packet": self.packet.hex()}
+
+    @classmethod
+    def read(cls, line: Line) -> Logged:
+        """Read what :meth:`line` wrote; ValueError, KeyError or TypeError where it is not that."""
+        return cls(str(line["node"]), str(line["prefix"]), bytes.fromhex(line["packet"]))
+
+    def sighting(self) -> Sighting | None:
+        """What it tells of a SYN's journey; None where it tells nothing."""
+        packet = parse(self.packet)
+        if packet is None:
+            return None
+        if self.prefix == SENT:
+            return Sighting(self.node, Event.SENT, "", packet)
+        return Sighting(self.node, Event.ENDED, self.prefix.removeprefix(ENDED), packet)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One attempt and who made it."""
+
+    dialler: Role
+    dialled: Dialled
+
+
+def confirmed(dialled: Dialled, peer: Role, accepted: bool) -> Dialled:
+    """Return an attempt as it counts: a connection needs the peer's listener to accept it too."""
+    if dialled.end is not End.CONNECTED or accepted:
+        return dialled
+    detail = f"the {peer}'s listener has not accepted it"
+    return replace(dialled, end=End.WRONG_PEER, detail=detail, proven=None)
+
+
+def calls(transcript: Iterable[Line]) -> list[Call]:
+    """Return every attempt that a transcript tells of, in the order in which they began."""
+    lines = list(transcript)
+    dials = {(line["node"], line["id"]) for line in lines if line.get("asked") == "dial"}
+    sessions = {
+        (line["node"], line["session"]) for line in lines if line.get("event") == "accepted"
+    }
+    found = []
+    for line in lines:
+        if "answered" not in line or (line["node"], line["answered"]) not in dials:
+            continue
+        role = Role(line["node"])
+        peer = Role.EXPERT if role is Role.NOVICE else Role.NOVICE
+        for facts in line["facts"].get("attempts", ()):
+            dialled = Dialled.read(facts)
+            accepted = (peer.value, dialled.session) in sessions
+            found.append(Call(role, confirmed(dialled, peer, accepted)))
+    return sorted(found, key=lambda call: call.dialled.started)
+
+
+def observe(
+    made: Sequence[Call], sightings: Sequence[Sighting], proxies: Mapping[Role, str | None]
+) -> Observed:
+    """Join what the diallers know with what the kernels saw.
+
+    ``proxies`` has the node of each site's proxy.
+    """
+    attempts = tuple(
+        attempt(call.dialler, call.dialled, sightings, proxies[call.dialler]) for call in made
+    )
+    proven = [call for call in made if call.dialled.proven is not None]
+    if not proven:
+        return Observed(answer=Answer.NO, winner=None, attempts=attempts)
+    first = min(proven, key=lambda call: call.dialled.proven or 0.0)
+    winner = Winner(
+        dialler=first.dialler,
+        address=first.dialled.address,
+        port=first.dialled.port,
+        seconds=round(first.dialled.seconds, 6),
+    )
+    return Observed(answer=Answer.YES, winner=winner, attempts=attempts)
+
+
+def trace_controls(observed: Observed) -> list[Control]:
+    """A "No" counts only where every attempt's end was seen."""
+    if observed.answer is Answer.YES:
+        return []
+    return [
+        Control(
+            name=TRACE_CONTROL,
+            node=each.ended_at or each.dialler.value,
+            passed=bool(each.ended_at),
+            detail=f"{each.dialler} to {each.address}:{each.port}: {each.how}",
+        )
+        for each in observed.attempts
+    ]
+
+
+def capture_control(frames: Sequence[Frame], interfaces: Sequence[str], lost: int) -> Control:
+    """A capture with gaps, or without a single frame, proves nothing by its silence."""
+    return Control(
+        name=CAPTURE_CONTROL,
+        node="lab",
+        passed=bool(frames) and not lost,
+        detail=f"{len(frames)} frames on {len(interfaces)} interfaces, {lost} lost",
+    )

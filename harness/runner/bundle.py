@@ -1,0 +1,180 @@
+"""The bundle: one scenario's evidence, from which it can be judged again (docs/results.md).
+
+``verdict.json`` is written last. It has the result, and the SHA-256 of every other file: a bundle
+that was altered afterwards is not what the run saw.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from harness.assistance.people import Order, Terms
+from harness.errors import DefinitionError
+from harness.judge.model import ScenarioResult
+from harness.report.results_file import first_error
+from harness.runner.scenario import Scenario
+from harness.topology.model import Topology
+from harness.topology.plan import plan
+from harness.words import Method
+
+DEFINITION = "definition.json"
+CONTROLS = "controls.json"
+TRANSCRIPT = "transcript.jsonl"
+ENVIRONMENT = "environment.json"
+VERDICT = "verdict.json"
+TRACEBACK = "traceback.txt"
+
+MAX_FILE = 64 << 20
+"""The most bytes of a bundle's file that are read; a run's own are a thousand times smaller."""
+
+
+class Definition(BaseModel):
+    """``definition.json``: what was to be run. ``nodes`` is for people, the rest is read again."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str
+    method: Method
+    order: Order
+    expert_port: int
+    patience: float
+    topology: Topology
+    nodes: dict[str, Any]
+
+    @classmethod
+    def of(cls, scenario: Scenario) -> Definition:
+        """Write a scenario down, with every node as it was built."""
+        terms = scenario.terms
+        return cls(
+            id=scenario.id,
+            method=scenario.method,
+            order=terms.order,
+            expert_port=terms.expert_port,
+            patience=terms.patience,
+            topology=scenario.topology,
+            nodes=_nodes(scenario.topology),
+        )
+
+    def scenario(self) -> Scenario:
+        """Return the scenario that it was written from; the password is not written down."""
+        terms = Terms(
+            password="",
+            patience=self.patience,
+            listens=self.topology.novice.listens,
+            expert_port=self.expert_port,
+            order=self.order,
+        )
+        return Scenario(self.method, self.topology, terms)
+
+
+class Sealed(BaseModel):
+    """``verdict.json``: the result, and the SHA-256 of each other file."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    result: ScenarioResult
+    sha256: dict[str, str]
+
+
+def pack(
+    scenario: Scenario,
+    result: ScenarioResult,
+    environment: Mapping[str, Any],
+    seen: Mapping[str, bytes],
+) -> dict[str, bytes]:
+    """Return every file of a bundle by name, the verdict last; ``seen`` is what the lab sent."""
+    files = {
+        DEFINITION: Definition.of(scenario).model_dump_json(indent=1).encode(),
+        CONTROLS: _json([control.model_dump(mode="json") for control in result.controls]),
+        ENVIRONMENT: _json(environment),
+        **seen,
+    }
+    sums = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    sealed = Sealed(result=result, sha256=sums)
+    return {**files, VERDICT: sealed.model_dump_json(indent=1).encode()}
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle that was read; ``altered`` says what is not as the run wrote it, if anything."""
+
+    path: Path
+    definition: Definition
+    result: ScenarioResult
+    files: Mapping[str, bytes]
+    altered: str | None
+
+
+def unpack(path: Path) -> Bundle:
+    """Read a bundle.
+
+    Raises:
+        DefinitionError: it is no bundle, or so damaged that it cannot be told what it was.
+    """
+    sealed = _model(Sealed, path / VERDICT)
+    definition = _model(Definition, path / DEFINITION)
+    files: dict[str, bytes] = {}
+    altered = None
+    for name, digest in sealed.sha256.items():
+        file = path / name
+        if ".." in Path(name).parts or Path(name).is_absolute() or file.is_symlink():
+            raise DefinitionError(f"{path / VERDICT}: sha256: {name!r} is no file of a bundle")
+        content = read(file) if file.is_file() else None
+        if content is None:
+            altered = altered or f"{name} is missing"
+        elif hashlib.sha256(content).hexdigest() != digest:
+            altered = altered or f"{name} is not what the run wrote"
+        files[name] = content or b""
+    return Bundle(path, definition, sealed.result, files, altered)
+
+
+def read(path: Path) -> bytes:
+    """Read a file of a bundle.
+
+    Raises:
+        DefinitionError: it cannot be read, or is larger than :data:`MAX_FILE`.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE + 1)
+    except OSError as error:
+        raise DefinitionError(f"{path}: {error.strerror}") from error
+    if len(content) > MAX_FILE:
+        raise DefinitionError(f"{path}: larger than {MAX_FILE >> 20} MiB, which no run writes")
+    return content
+
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def _model(kind: type[_Model], path: Path) -> _Model:
+    try:
+        return kind.model_validate_json(read(path))
+    except ValidationError as error:
+        raise DefinitionError(f"{path}: {first_error(error)}") from error
+
+
+def _nodes(topology: Topology) -> dict[str, Any]:
+    """Return every node as built: interfaces, gateway, routes, and which device it is."""
+    return {
+        node.name: {
+            "kind": node.kind.value,
+            "device": node.device.name if node.device is not None else None,
+            "interfaces": {each.name: str(each.address) for each in node.stack.interfaces},
+            "gateway": None if node.stack.gateway is None else str(node.stack.gateway),
+            "routes": {str(route.to): str(route.via) for route in node.stack.routes},
+            "forwards": node.stack.forwards,
+        }
+        for node in plan(topology).nodes
+    }
+
+
+def _json(content: object) -> bytes:
+    return json.dumps(content, indent=1).encode() + b"\n"

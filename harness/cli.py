@@ -75,6 +75,12 @@ def _run_options(command: Callable[..., None]) -> Callable[..., None]:
             help="Scenarios side by side.",
         ),
         click.option(
+            "--capture/--no-capture",
+            default=True,
+            show_default=True,
+            help="Keep every interface's traffic in the bundles.",
+        ),
+        click.option(
             "--order",
             type=click.Choice(ORDERS),
             default=ORDERS[0],
@@ -185,6 +191,7 @@ class _Chosen:
     out: Path
     jobs: int
     runtime: str
+    capture: bool
     order: str
     expert_port: int
 
@@ -244,7 +251,9 @@ def _perform(
         errand = boxed.errand(click.get_current_context())
         results = boxed.run(errand, scenarios, folder, progress)
     else:
-        results = run_all(scenarios, folder, Choice(chosen.runtime, chosen.jobs), progress)
+        results = run_all(
+            scenarios, folder, Choice(chosen.runtime, chosen.jobs, chosen.capture), progress
+        )
     folder.write_results(results)
     notes = {
         device.name: f"{device.name}: {device.note}"

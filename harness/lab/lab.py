@@ -31,16 +31,16 @@ _CONNTRACK = Path("/proc/thread-self/net/nf_conntrack")
 class Lab(AbstractContextManager["Lab"]):
     """One topology, brought up when the context is entered and gone when it is left."""
 
-    def __init__(self, plan: LabPlan, maker: Maker, told: Told, snaplen: int = 0) -> None:
+    def __init__(self, plan: LabPlan, maker: Maker, told: Told, capture: bool = False) -> None:
         """Prepare; nothing is made before the context is entered.
 
-        Of every frame on every interface ``snaplen`` bytes are captured; 0 captures nothing.
+        With ``capture`` every frame on every interface is captured.
         """
         self.plan = plan
         self.controls: list[Control] = []
         self.loaded: dict[str, str] = {}
         self.capture: Capture | None = None
-        self._snaplen = snaplen
+        self._captures = capture
         self._maker = maker
         self._told = told
         self._nodes: Mapping[str, Node] = {}
@@ -59,8 +59,8 @@ class Lab(AbstractContextManager["Lab"]):
             for node in plan.nodes:
                 self._load(node.name, ruleset(node))
             self.watch = Watch(self.namespaces)
-            if self._snaplen:
-                self.capture = Capture(self.namespaces, self._snaplen)
+            if self._captures:
+                self.capture = Capture(self.namespaces)
             self._start_daemons()
         except BaseException:
             self._maker.close()

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 from harness.assistance.people import INVITATION
 from harness.lab.lab import Lab
+from harness.lab.program import Facts
 from harness.protocol import pcapng
+from harness.protocol.conversation import conversation
 from harness.protocol.pcapng import Frame
+from harness.topology.plan import LabPlan
 from harness.words import Role
 
 CAPTURE = "capture.pcapng"
@@ -17,7 +22,7 @@ KERNEL = "kernel.jsonl"
 CONNECTIONS = "conntrack.txt"
 RULES = "rules"
 
-SNAPLEN = 256
+_KEPT = 160
 """Bytes kept of each frame: every header, and the heads of what travels in the clear."""
 
 # By Windows Messenger the expert makes a ticket too (KB306298).
@@ -40,7 +45,23 @@ def files(lab: Lab) -> Iterator[tuple[str, bytes]]:
 
 
 def capture_file(interfaces: tuple[str, ...], frames: list[Frame], lost: int) -> bytes:
-    """Return the capture as a file; where frames are missing its comment says how many."""
+    """Return the capture as a file, of each frame its head.
+
+    Where frames are missing the file's comment says how many.
+    """
     stream = io.BytesIO()
-    pcapng.write(stream, interfaces, frames, comment=f"{lost} frames are missing" if lost else "")
+    heads = (replace(frame, data=frame.data[:_KEPT]) for frame in frames)
+    pcapng.write(stream, interfaces, heads, comment=f"{lost} frames are missing" if lost else "")
     return stream.getvalue()
+
+
+def upnp_exchanges(plan: LabPlan, frames: list[Frame]) -> Iterator[tuple[str, Facts]]:
+    """Yield node and transcript line for everything said to and by a gateway's UPnP web server."""
+    # A frame's clock counts from 1970, a transcript's from the machine's start.
+    offset = time.monotonic() - time.time()
+    for node in plan.nodes:
+        if node.device is None or node.device.upnp is None:
+            continue
+        for said in conversation(frames, f"{node.name}/lan", node.device.upnp.http_port):
+            event = "upnp answer" if said.by_server else "upnp request"
+            yield node.name, {"event": event, "t": said.time_ns / 1e9 + offset, "text": said.text}

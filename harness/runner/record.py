@@ -131,7 +131,9 @@ class Record:
         )
 
     def _write_bundle(self, folder: ResultsFolder, result: ScenarioResult) -> None:
-        lines = "".join(json.dumps(line) + "\n" for line in self._lines)
+        # What was read off the capture comes last, and belongs where it happened.
+        in_order = sorted(self._lines, key=lambda line: float(line["t"]))
+        lines = "".join(json.dumps(line) + "\n" for line in in_order)
         seen = {bundle.TRANSCRIPT: lines.encode(), **self._files}
         if self._traceback is not None:
             seen[bundle.TRACEBACK] = self._traceback.encode()

@@ -15,7 +15,6 @@ from harness.judge.verdict import summarize
 from harness.lab import controls
 from harness.report.progress import Progress
 from harness.runner.environment import host, versions
-from harness.runner.evidence import SNAPLEN
 from harness.runner.record import Ended, Record
 from harness.runner.results_folder import ResultsFolder
 from harness.runner.runtimes import Runtime, choose
@@ -41,11 +40,6 @@ class Choice:
     runtime: str
     jobs: int
     capture: bool = True
-
-    @property
-    def snaplen(self) -> int:
-        """Bytes of each frame that are captured; 0 where nothing is."""
-        return SNAPLEN if self.capture else 0
 
 
 def new_id(started: datetime) -> str:
@@ -153,7 +147,7 @@ def _serve(
 def _perform(
     runtime: Runtime, choice: Choice, job: str, lab: Mapping[int, Scenario], send: pool.Send
 ) -> None:
-    perform(lab, runtime.maker(job), choice.snaplen, send)
+    perform(lab, runtime.maker(job), choice.capture, send)
 
 
 def _deadline(lab: Mapping[int, Scenario]) -> float:

@@ -68,7 +68,7 @@ class Scenario:
         return Variant(expert_port=self.terms.expert_port, proxy_client=clients)
 
 
-def perform(scenarios: Mapping[int, Scenario], maker: Maker, snaplen: int, send: Send) -> None:
+def perform(scenarios: Mapping[int, Scenario], maker: Maker, capture: bool, send: Send) -> None:
     """Play scenarios of one topology, by number, one after the other in one lab.
 
     Each but the first begins when the lab is as it was when it came up. Sends for each, with its
@@ -76,14 +76,14 @@ def perform(scenarios: Mapping[int, Scenario], maker: Maker, snaplen: int, send:
     ``{"file": name}`` and the content for each file of evidence, and at last ``{"outcome": {...}}``
     with ``observed`` or ``error``, ``controls``, and the times ``began``, ``ready`` and ``over``
     (CLOCK_MONOTONIC, seconds). Bring-up is the first one's time, tear-down the last one's.
-    ``snaplen`` bytes of each frame are captured, 0 for no capture.
+    With ``capture`` every interface is captured.
     """
     lab: Lab | None = None
     turns = [_Turn(number, scenario, send) for number, scenario in scenarios.items()]
     first = turns[0]
     first.begin()
     try:
-        with Lab(plan(first.scenario.topology), maker, first.told, snaplen) as lab:
+        with Lab(plan(first.scenario.topology), maker, first.told, capture) as lab:
             for turn in turns:
                 if turn is not first:
                     turn.begin()
@@ -138,6 +138,8 @@ class _Turn:
             lab.controls.append(capture_control(frames, interfaces, lost))
             file = evidence.capture_file(interfaces, frames, lost)
             self._send({"file": evidence.CAPTURE}, file)
+            for node, line in evidence.upnp_exchanges(lab.plan, frames):
+                self.told(node, line)
         for name, content in evidence.files(lab):
             self._send({"file": name}, content)
 

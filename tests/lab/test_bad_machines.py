@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -138,10 +139,20 @@ def test_doctor_says_that_this_machine_can_run_the_namespaces_runtime() -> None:
     assert "namespaces: ready" in ended.stdout
 
 
-def test_doctor_names_what_is_missing_and_the_remedy() -> None:
+def test_doctor_names_what_stops_each_runtime_and_the_remedy() -> None:
+    """Root of a user namespace may make a sealed world, and has no power over containers."""
     hide = f'mount --bind /dev/null {miniupnpd.find()}; exec "$@"'
+    environment = {**os.environ, "DOCKER_HOST": "unix:///nowhere/docker.sock"}
     ended = subprocess.run(
-        [*MOUNTING, hide, "sh", *COMMAND, "doctor"], capture_output=True, text=True, check=False
+        [*MOUNTING, hide, "sh", *COMMAND, "doctor"],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
     )
     assert ended.returncode == 2
-    assert "install Debian's package miniupnpd-nftables" in ended.stderr
+    namespaces, docker, boxed = ended.stdout.splitlines()
+    assert "install Debian's package miniupnpd-nftables" in namespaces
+    missing = "no Docker engine answers at unix:///nowhere/docker.sock (No such file or directory)"
+    assert docker.startswith(f"docker: {missing}: start it, or unset DOCKER_HOST")
+    assert boxed.startswith(f"boxed: {missing}")

@@ -19,6 +19,10 @@ _USUAL = "unix:///var/run/docker.sock"
 _LOCAL = "unix://"
 _TIMEOUT = 60
 
+# Root of a user namespace has no power over the engine's containers.
+_UID_MAP = Path("/proc/self/uid_map")
+_ALL_USERS = ["0", "0", str(2**32 - 1)]
+
 
 def connect() -> DockerClient:
     """Connect to the engine that Docker's own command would ask: ``DOCKER_HOST``, or the context.
@@ -54,7 +58,7 @@ def check_wireable(client: DockerClient) -> None:
         raise MachineError(f"the engine at {where} is rootless: no wire reaches it; {BOXED}")
     if "Docker Desktop" in str(info.get("OperatingSystem")):
         raise MachineError(f"Docker Desktop runs containers in a machine of its own; {BOXED}")
-    if os.geteuid() != 0:
+    if os.geteuid() != 0 or _UID_MAP.read_text(encoding="ascii").split() != _ALL_USERS:
         raise MachineError(f"wiring containers needs root: run as root (sudo make ...); {BOXED}")
 
 

@@ -299,6 +299,46 @@ def judge_again(path: Path) -> None:
 
 
 @cli.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--attempt", "number", type=click.IntRange(1), help="Only this attempt, from 1.")
+@click.option(
+    "--svg",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write each ladder to FOLDER/attempt-N.svg instead.",
+)
+def show(path: Path, number: int | None, folder: Path | None) -> None:
+    """Draw the journeys of a bundle's attempts: which nodes a SYN passed, and where it ended.
+
+    \b
+    Examples:
+      ra-harness show results/scenarios/messenger/nat+nat
+      ra-harness show results/scenarios/file/nat+direct --attempt 2 --svg drawings
+    """
+    from rich.console import Console  # noqa: PLC0415
+
+    from harness.report.files import write_atomically  # noqa: PLC0415
+    from harness.report.ladder import print_ladder  # noqa: PLC0415
+    from harness.report.ladder_svg import ladder_svg  # noqa: PLC0415
+    from harness.runner.ladders import journeys  # noqa: PLC0415
+
+    made = list(enumerate(journeys(path), start=1))
+    chosen = [each for each in made if number in (None, each[0])]
+    if not chosen:
+        raise click.UsageError(f"{path} has {len(made)} attempts")
+    console = Console()
+    for place, (attempt, trace) in chosen:
+        if folder is None:
+            print_ladder(trace, attempt, console)
+            console.print()
+            continue
+        folder.mkdir(parents=True, exist_ok=True)
+        drawing = folder / f"attempt-{place}.svg"
+        write_atomically(drawing, ladder_svg(trace, attempt).encode())
+        click.echo(drawing)
+
+
+@cli.command()
 def doctor() -> None:
     """Say which runtimes this machine can run, and what stops the others.
 

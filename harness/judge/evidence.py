@@ -6,12 +6,13 @@ through these functions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.judge.journey import Event, Sighting, attempt
 from harness.judge.model import Control, Observed, Winner
+from harness.judge.trace import Trace, contradiction, trace
 from harness.protocol.packet import parse
 from harness.protocol.pcapng import Frame
 from harness.protocol.replies import Dialled
@@ -24,6 +25,7 @@ ENDED = "ended "
 """NFLOG prefix, followed by the reason, of what a rule ended."""
 
 CAPTURE_CONTROL = "the capture is whole"
+JOURNEY_CONTROL = "the capture bears out every attempt"
 TRACE_CONTROL = "every attempt's end was seen"
 
 Line = Mapping[str, Any]
@@ -139,3 +141,29 @@ def capture_control(frames: Sequence[Frame], interfaces: Sequence[str], lost: in
         passed=bool(frames) and not lost,
         detail=f"{len(frames)} frames on {len(interfaces)} interfaces, {lost} lost",
     )
+
+
+def trace_of(call: Call, frames: Sequence[Frame], proxies: Mapping[Role, str | None]) -> Trace:
+    """Return the journey of an attempt's SYN: its dialler's own, or its proxy's."""
+    dialled = call.dialled
+    proxy = proxies[call.dialler] if dialled.via_proxy else None
+    if proxy is not None:
+        return trace(frames, proxy, dialled.address, dialled.port, None)
+    return trace(frames, call.dialler.value, dialled.address, dialled.port, dialled.local_port)
+
+
+def journey_controls(
+    made: Sequence[Call],
+    observed: Observed,
+    frames: Sequence[Frame],
+    proxies: Mapping[Role, str | None],
+) -> Iterator[Control]:
+    """The capture has to bear out what the kernels said of each attempt."""
+    for call, attempt_made in zip(made, observed.attempts, strict=True):
+        why = contradiction(trace_of(call, frames, proxies), attempt_made)
+        yield Control(
+            name=JOURNEY_CONTROL,
+            node=attempt_made.ended_at or call.dialler.value,
+            passed=why is None,
+            detail=why or f"{call.dialler} to {attempt_made.address}:{attempt_made.port}",
+        )

@@ -5,19 +5,26 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.assistance.methods import assist
 from harness.assistance.people import Person, ProxyServer, Services, Terms
 from harness.errors import ScenarioError
-from harness.judge.evidence import capture_control, observe, trace_controls
+from harness.judge.evidence import (
+    Call,
+    capture_control,
+    journey_controls,
+    observe,
+    trace_controls,
+)
 from harness.judge.journey import Event, Sighting, origin
 from harness.judge.model import Control, Observed
 from harness.kb import Variant
 from harness.lab.lab import Lab
 from harness.lab.program import Facts
+from harness.protocol.pcapng import Frame
 from harness.runner import evidence
 from harness.runtime.node import Maker
 from harness.runtime.pool import Message, Send
@@ -68,6 +75,12 @@ class Scenario:
         return Variant(expert_port=self.terms.expert_port, proxy_client=clients)
 
 
+def proxies_of(topology: Topology) -> dict[Role, str | None]:
+    """Return the node of each site's proxy, None where it has none."""
+    sites = {Role.NOVICE: topology.novice, Role.EXPERT: topology.expert}
+    return {role: proxy_node(role, site) for role, site in sites.items()}
+
+
 def perform(scenarios: Mapping[int, Scenario], maker: Maker, capture: bool, send: Send) -> None:
     """Play scenarios of one topology, by number, one after the other in one lab.
 
@@ -116,26 +129,28 @@ class _Turn:
 
     def play(self, lab: Lab, last: bool) -> None:
         """Play it in a lab that is up, and send what was seen."""
-        observed: Observed | None = None
+        played: Played | None = None
         error: str | None = None
         try:
             play = _Play(self.scenario, lab)
             lab.check()
             self._ready = time.monotonic()
-            observed = asyncio.run(play.run())
+            played = asyncio.run(play.run())
         except ScenarioError as failure:
             error = str(failure)
         over = time.monotonic()
-        self._send_evidence(lab, last)
-        self._close(observed, error, lab.controls, over)
+        self._send_evidence(lab, played, last)
+        self._close(played.observed if played else None, error, lab.controls, over)
 
-    def _send_evidence(self, lab: Lab, last: bool) -> None:
-        """Send every file of the bundle, and judge whether the capture is whole."""
+    def _send_evidence(self, lab: Lab, played: Played | None, last: bool) -> None:
+        """Send every file of the bundle, and hold the capture against what was observed."""
         if (capture := lab.capture) is not None:
             frames, interfaces, lost = capture.read(), capture.interfaces, capture.lost
             if last:
                 lab.end_capture()
             lab.controls.append(capture_control(frames, interfaces, lost))
+            if played is not None:
+                lab.controls += played.journey_controls(frames)
             file = evidence.capture_file(interfaces, frames, lost)
             self._send({"file": evidence.CAPTURE}, file)
             for node, line in evidence.upnp_exchanges(lab.plan, frames):
@@ -182,6 +197,22 @@ class _PathDisk:
         (self._folder / name).write_bytes(content)
 
 
+@dataclass(frozen=True)
+class Played:
+    """What came of a scenario: every attempt, and what they come to.
+
+    ``proxies`` has the node of each site's proxy.
+    """
+
+    calls: Sequence[Call]
+    observed: Observed
+    proxies: Mapping[Role, str | None]
+
+    def journey_controls(self, frames: Sequence[Frame]) -> Iterator[Control]:
+        """Hold every attempt against a capture."""
+        return journey_controls(self.calls, self.observed, frames, self.proxies)
+
+
 class _Play:
     """The programs of one scenario, and the eye kept on them."""
 
@@ -197,7 +228,7 @@ class _Play:
             if node.stranger is not None
         ]
 
-    async def run(self) -> Observed:
+    async def run(self) -> Played:
         """Play it."""
         lab, scenario = self._lab, self._scenario
         for program in self._people.values():
@@ -218,10 +249,10 @@ class _Play:
         novice, expert = (self._person(role) for role in Role)
         calls = await assist(scenario.method, novice, expert, services, scenario.terms)
         lab.watch.drain()
-        proxies = {role: proxy_node(role, self._site(role)) for role in Role}
+        proxies = proxies_of(scenario.topology)
         observed = observe(calls, lab.watch.sightings, proxies)
         lab.controls += trace_controls(observed)
-        return observed
+        return Played(calls, observed, proxies)
 
     async def _search(self) -> None:
         """Check on both sites that a mapping protocol is offered exactly where it should be."""

@@ -154,7 +154,7 @@ def leave_everything(lab: Lab, scenario: Scenario) -> _Play:
     """
     play = _Play(scenario, lab)
     lab.check()
-    assert asyncio.run(play.run()).answer is Answer.YES
+    assert asyncio.run(play.run()).observed.answer is Answer.YES
     spawn(lab, SERVICES, LISTENER, "listener.log")
     spawn(lab, "novice", HOLDER, "holder.log", str(lab.plan.services))
     await_words(lab, SERVICES, "listener.log", "called")

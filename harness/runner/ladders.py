@@ -1,0 +1,42 @@
+"""The journeys of a bundle's attempts, for whoever draws them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+from harness.errors import DefinitionError
+from harness.judge.evidence import Logged, calls, observe, trace_of
+from harness.judge.model import Attempt
+from harness.judge.trace import Trace
+from harness.protocol import pcapng
+from harness.protocol.pcapng import CaptureError
+from harness.runner.bundle import TRANSCRIPT, unpack
+from harness.runner.evidence import CAPTURE, KERNEL
+from harness.runner.scenario import proxies_of
+
+
+def journeys(path: Path) -> Iterator[tuple[Attempt, Trace]]:
+    """Yield every attempt of a bundle with what the capture has of it, in the order made.
+
+    Raises:
+        DefinitionError: it is no bundle, is damaged, or has no capture.
+    """
+    bundle = unpack(path)
+    if CAPTURE not in bundle.files:
+        raise DefinitionError(f"{path} has no {CAPTURE}: the run was made with --no-capture")
+    try:
+        frames = list(pcapng.read(BytesIO(bundle.files[CAPTURE])))
+        lines = [json.loads(line) for line in bundle.files[TRANSCRIPT].splitlines()]
+        logged = [Logged.read(json.loads(line)) for line in bundle.files[KERNEL].splitlines()]
+        sightings = [seen for each in logged if (seen := each.sighting()) is not None]
+        made = calls(lines)
+        proxies = proxies_of(bundle.definition.topology)
+        observed = observe(made, sightings, proxies)
+    except (CaptureError, ValueError, KeyError, TypeError) as error:
+        said = str(error).splitlines()
+        raise DefinitionError(f"{path} is damaged: {said[0] if said else error!r}") from error
+    for call, attempt in zip(made, observed.attempts, strict=True):
+        yield attempt, trace_of(call, frames, proxies)

@@ -14,6 +14,7 @@ from harness.judge.model import Control
 from harness.lab import miniupnpd, proxies, renewal
 from harness.lab.controls import control_node, host_of, open_invitation
 from harness.lab.daemon import Daemon, Service
+from harness.lab.probes import probe_sites
 from harness.lab.program import NodeProgram, Told
 from harness.lab.ruleset import closing, opening, ruleset
 from harness.lab.watch import Watch
@@ -39,6 +40,7 @@ class Lab(AbstractContextManager["Lab"]):
         self.plan = plan
         self.controls: list[Control] = []
         self.loaded: dict[str, str] = {}
+        self._site_controls: list[Control] = []
         self.capture: Capture | None = None
         self._captures = capture
         self._maker = maker
@@ -127,6 +129,13 @@ class Lab(AbstractContextManager["Lab"]):
             self.loaded[node.name] = self.rules(node.name)
             host = self._host(node.name)
             self.controls += control_node(host, node, ports.get(node.name, ()))
+
+    async def probe(self) -> None:
+        """Show by packets that each site is what it should be, and record it: once for a lab."""
+        if not self._site_controls:
+            self._site_controls = await probe_sites(self.plan, self.namespaces, self.watch)
+            self.watch.forget()
+        self.controls += self._site_controls
 
     def check_invitation(self, node: str, port: int) -> None:
         """Check a host on which an invitation has just been opened, and record it."""

@@ -245,6 +245,7 @@ class _Play:
             await stranger.connect()
             await stranger.ask("listen", READY_DEADLINE, port=port)
         await self._search()
+        await lab.probe()
         lab.watch.follow(self._abandon)
         novice, expert = (self._person(role) for role in Role)
         calls = await assist(scenario.method, novice, expert, services, scenario.terms)

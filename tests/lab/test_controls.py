@@ -25,6 +25,7 @@ from harness.judge.verdict import exit_code
 from harness.lab import controls, miniupnpd
 from harness.lab.daemon import Daemon
 from harness.lab.lab import Lab
+from harness.lab.probes import NAT_CLASS, REACHES, TRANSLATION, UNSOLICITED
 from harness.report.progress import PlainProgress
 from harness.report.results_file import read_results
 from harness.runner import run as runner
@@ -237,12 +238,11 @@ def test_the_internet_is_controlled_like_a_device() -> None:
 
 
 def test_a_gateway_that_stops_forwarding_fails(tmp_path: Path, before: Sabotage) -> None:
-    """By file behind a NAT the article says "No", and so do the packets, each end of them seen:
-    nothing else tells that this NAT is none.
-    """
+    """By file behind a NAT the article says "No", and so do the packets, each end of them seen."""
     before(switches_forwarding("novice.nat", "0"))
     result = play(tmp_path / "out", Method.FILE, "nat", "direct")
-    assert failed(result) == {(controls.FORWARDING, "novice.nat")}
+    by_packets = {(name, "novice") for name in (REACHES, TRANSLATION, NAT_CLASS)}
+    assert failed(result) == {(controls.FORWARDING, "novice.nat"), *by_packets}
     assert detail(result, controls.FORWARDING) == "ip_forward is 0, planned 1"
 
 
@@ -291,14 +291,17 @@ def test_a_core_that_filters_fails(tmp_path: Path, before: Sabotage) -> None:
     assert (controls.RULES, "internet") in failed(result)
 
 
-@pytest.mark.parametrize("deed", ["flush chain inet gateway input", "add table ip other"])
+@pytest.mark.parametrize(
+    ("deed", "by_packets"),
+    [("flush chain inet gateway input", {(UNSOLICITED, "novice")}), ("add table ip other", set())],
+)
 def test_a_host_whose_own_firewall_is_not_the_generated_one_fails(
-    tmp_path: Path, before: Sabotage, deed: str
+    tmp_path: Path, before: Sabotage, deed: str, by_packets: set[tuple[str, str]]
 ) -> None:
     """ICF's "Yes" is the article's, and an ICF without rules says "Yes" as well."""
     before(loads("novice", deed))
     result = play(tmp_path / "out", Method.FILE, "icf", "direct")
-    assert failed(result) == {(controls.RULES, "novice")}
+    assert failed(result) == {(controls.RULES, "novice"), *by_packets}
 
 
 # --- who listens

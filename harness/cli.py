@@ -7,7 +7,8 @@ import secrets
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -234,12 +235,6 @@ def _perform(
     from harness.runner.run import run as run_all  # noqa: PLC0415
     from harness.runtime.world import check_folder  # noqa: PLC0415
 
-    class Output(Console):
-        """A console that does not answer a closed pipe with an exit code of its own."""
-
-        def on_broken_pipe(self) -> None:
-            raise  # noqa: PLE0704 - rich calls this where it handles the BrokenPipeError
-
     if chosen.runtime == RUNTIMES[0]:
         check_folder(chosen.out)
     folder = ResultsFolder(chosen.out)
@@ -262,19 +257,34 @@ def _perform(
         if device.note
     }
     written = folder.path / RESULTS
-    console = Output()
-    try:
+    with _output(f"the run is over and {written} is written") as console:
         show(results, console, list(notes.values()))
         console.print(f"results: {written}", highlight=False, markup=False)
+    sys.exit(exit_code(results.scenarios))
+
+
+@contextmanager
+def _output(done: str) -> Iterator[Console]:
+    """Give standard output as a console; where it cannot be written, say so, and what is done.
+
+    Raises:
+        RunError: it cannot be written.
+    """
+    from rich.console import Console  # noqa: PLC0415
+
+    class Output(Console):
+        """A console that does not answer a closed pipe with an exit code of its own."""
+
+        def on_broken_pipe(self) -> None:
+            raise  # noqa: PLE0704 - rich calls this where it handles the BrokenPipeError
+
+    try:
+        yield Output()
         sys.stdout.flush()
     except OSError as error:
         # What is still buffered would fail again when the interpreter closes the stream.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise RunError(
-            f"the run is over and {written} is written, but standard output "
-            f"could not be: {error.strerror}"
-        ) from error
-    sys.exit(exit_code(results.scenarios))
+        raise RunError(f"{done}, but standard output could not be: {error.strerror}") from error
 
 
 @cli.command("judge")
@@ -287,14 +297,13 @@ def judge_again(path: Path) -> None:
       ra-harness judge results
       ra-harness judge results/scenarios/messenger/nat+nat
     """
-    from rich.console import Console  # noqa: PLC0415
-
     from harness.judge.verdict import exit_code  # noqa: PLC0415
     from harness.report.rejudged import print_rejudged  # noqa: PLC0415
     from harness.runner.rejudge import bundles, rejudge  # noqa: PLC0415
 
     judged = [rejudge(bundle) for bundle in bundles(path)]
-    print_rejudged(Console(), [(each.before, each.now) for each in judged])
+    with _output("every bundle was judged") as console:
+        print_rejudged(console, [(each.before, each.now) for each in judged])
     sys.exit(exit_code(each.now for each in judged))
 
 
@@ -315,8 +324,6 @@ def show(path: Path, number: int | None, folder: Path | None) -> None:
       ra-harness show results/scenarios/messenger/nat+nat
       ra-harness show results/scenarios/file/nat+direct --attempt 2 --svg drawings
     """
-    from rich.console import Console  # noqa: PLC0415
-
     from harness.report.files import write_atomically  # noqa: PLC0415
     from harness.report.ladder import print_ladder  # noqa: PLC0415
     from harness.report.ladder_svg import ladder_svg  # noqa: PLC0415
@@ -326,16 +333,16 @@ def show(path: Path, number: int | None, folder: Path | None) -> None:
     chosen = [each for each in made if number in (None, each[0])]
     if not chosen:
         raise click.UsageError(f"{path} has {len(made)} attempts")
-    console = Console()
-    for place, (attempt, trace) in chosen:
-        if folder is None:
-            print_ladder(trace, attempt, console)
-            console.print()
-            continue
-        folder.mkdir(parents=True, exist_ok=True)
-        drawing = folder / f"attempt-{place}.svg"
-        write_atomically(drawing, ladder_svg(trace, attempt).encode())
-        click.echo(drawing)
+    with _output("nothing is amiss with the bundle") as console:
+        for place, (attempt, trace) in chosen:
+            if folder is None:
+                print_ladder(trace, attempt, console)
+                console.print()
+                continue
+            folder.mkdir(parents=True, exist_ok=True)
+            drawing = folder / f"attempt-{place}.svg"
+            write_atomically(drawing, ladder_svg(trace, attempt).encode())
+            console.print(str(drawing), highlight=False, markup=False, soft_wrap=True)
 
 
 @cli.command()

@@ -12,7 +12,7 @@ from typing import Any
 
 from harness.judge.journey import Event, Sighting, attempt
 from harness.judge.model import Control, Observed, Winner
-from harness.judge.trace import Trace, contradiction, trace
+from harness.judge.trace import Packets, Trace, contradiction, trace
 from harness.protocol.packet import parse
 from harness.protocol.pcapng import Frame
 from harness.protocol.replies import Dialled
@@ -143,13 +143,13 @@ def capture_control(frames: Sequence[Frame], interfaces: Sequence[str], lost: in
     )
 
 
-def trace_of(call: Call, frames: Sequence[Frame], proxies: Mapping[Role, str | None]) -> Trace:
+def trace_of(call: Call, packets: Packets, proxies: Mapping[Role, str | None]) -> Trace:
     """Return the journey of an attempt's SYN: its dialler's own, or its proxy's."""
     dialled = call.dialled
     proxy = proxies[call.dialler] if dialled.via_proxy else None
     if proxy is not None:
-        return trace(frames, proxy, dialled.address, dialled.port, None)
-    return trace(frames, call.dialler.value, dialled.address, dialled.port, dialled.local_port)
+        return trace(packets, proxy, dialled.address, dialled.port, None)
+    return trace(packets, call.dialler.value, dialled.address, dialled.port, dialled.local_port)
 
 
 def journey_controls(
@@ -159,8 +159,9 @@ def journey_controls(
     proxies: Mapping[Role, str | None],
 ) -> Iterator[Control]:
     """The capture has to bear out what the kernels said of each attempt."""
+    packets = Packets(frames)
     for call, attempt_made in zip(made, observed.attempts, strict=True):
-        why = contradiction(trace_of(call, frames, proxies), attempt_made)
+        why = contradiction(trace_of(call, packets, proxies), attempt_made)
         yield Control(
             name=JOURNEY_CONTROL,
             node=attempt_made.ended_at or call.dialler.value,

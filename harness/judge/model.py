@@ -83,12 +83,16 @@ class Control(Record):
 
 
 class Timing(Record):
-    """Where a scenario's time went: wall seconds, and CPU seconds of all its processes."""
+    """Where a scenario's time went: wall seconds, and CPU seconds of all its processes.
+
+    ``evidence`` is what of ``cpu`` went into controls, capture and bundle.
+    """
 
     bring_up: Seconds
     scenario: Seconds
     tear_down: Seconds
     cpu: Seconds
+    evidence: Seconds = 0.0
 
 
 class ScenarioResult(Record):
@@ -110,11 +114,15 @@ class ScenarioResult(Record):
 
 
 class Run(Record):
-    """Which run this was, on what, and for how long."""
+    """Which run this was, on what, and for how long.
+
+    ``bundling`` is the CPU seconds that the harness itself spent on writing bundles.
+    """
 
     id: str
     started: datetime
     seconds: Seconds
+    bundling: Seconds = 0.0
     runtime: str
     jobs: Annotated[int, Field(ge=1)]
     versions: dict[str, str]

@@ -41,6 +41,7 @@ _PROTOCOL = _IP + 9
 _IP_DESTINATION = slice(_IP + 16, _IP + 20)
 _LEAST_IP = _IP + 20
 _TCP_FLAGS = 13
+_BEGINS_OR_ENDS = int(Flags.SYN | Flags.RST)
 _ICMP_NUMBER = 1
 _TCP_NUMBER = 6
 
@@ -109,14 +110,20 @@ class Trace:
         )
 
 
-def trace(
-    frames: Sequence[Frame], node: str, address: str, port: int, local_port: int | None
-) -> Trace:
+class Packets:
+    """Those packets of a capture that belong to a connection's beginning or end, read once."""
+
+    def __init__(self, frames: Iterable[Frame]) -> None:
+        """Read them."""
+        self.seen = sorted(_seen(frames), key=lambda each: each[0].time_ns)
+
+
+def trace(packets: Packets, node: str, address: str, port: int, local_port: int | None) -> Trace:
     """Rebuild the attempt that a node made to an address and port.
 
     ``local_port`` is the TCP port that it dialled from; None for a proxy's, which nobody knows.
     """
-    seen = sorted(_seen(frames), key=lambda each: each[0].time_ns)
+    seen = packets.seen
     first = _first(seen, node, address, port, local_port)
     if first is None:
         return Trace(None, (), (node,), (), "", "", delivered=False, answer=None)
@@ -302,7 +309,7 @@ def _seen(frames: Iterable[Frame]) -> Iterator[_Seen]:
         protocol = data[_PROTOCOL]
         if protocol == _TCP_NUMBER:
             at = _IP + (data[_IP] & 0x0F) * 4 + _TCP_FLAGS
-            if len(data) <= at or not data[at] & (Flags.SYN | Flags.RST):
+            if len(data) <= at or not data[at] & _BEGINS_OR_ENDS:
                 continue
         elif protocol != _ICMP_NUMBER:
             continue

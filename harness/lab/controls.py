@@ -19,9 +19,8 @@ from testinfra.host import Host
 from harness.judge.model import Control
 from harness.lab import miniupnpd
 from harness.lab.ruleset import ruleset
-from harness.lab.sockets import TABLES, listeners
 from harness.runtime import nftables
-from harness.runtime.inside import LIST_RULES, NamespaceBackend
+from harness.runtime.inside import LIST_RULES, LIST_SOCKETS, NamespaceBackend
 from harness.runtime.netns import NetNs
 from harness.runtime.node import Part
 from harness.topology.plan import LabPlan, NodePlan
@@ -36,9 +35,8 @@ RULED = (Part.GATEWAY, Part.GATEWAY_UPNP, Part.PROXY, Part.INTERNET)
 """The parts that are always checked; of hosts those that have a firewall are."""
 
 _FORWARD_SWITCH = "/proc/sys/net/ipv4/ip_forward"
-_TABLE_FOLDER = "/proc/net"
 # As ss prints it: netid, state, queues, local address and port, peer, and who holds the socket.
-_SS = "ss -Hlntup"
+_SS_WITH_HOLDERS = "ss -Hlntup"
 _SS_ROW = re.compile(r"^(?P<netid>\S+)(?:\s+\S+){3}\s+\S+:(?P<port>\d+)\s+\S+(?P<holders>.*)$")
 _HOLDER = re.compile(r'\("(?P<name>[^"]+)",pid=(?P<pid>\d+)')
 
@@ -62,19 +60,22 @@ def host_of(node: str, namespace: NetNs) -> Host:
 
 def look(host: Host, rules: bool) -> Seen:
     """Look at a node, at its rules too where asked."""
-    tables = [(table, _read(host, f"{_TABLE_FOLDER}/{table}")) for table in TABLES]
+    forwards = host.run("cat %s", _FORWARD_SWITCH)
     listed = host.run(LIST_RULES) if rules else None
     return Seen(
-        forwards=_read(host, _FORWARD_SWITCH).strip(),
-        listening=Counter(socket for table, text in tables for socket in listeners(table, text)),
+        forwards=forwards.stdout.strip() if forwards.succeeded else "",
+        listening=Counter(_socket(row) for row in _rows(host.run(LIST_SOCKETS).stdout)),
         rules=listed.stdout if listed is not None and listed.succeeded else None,
     )
 
 
-def _read(host: Host, path: str) -> str:
-    """Return a file's text; none where it is not there, as tables of IPv6 may not be."""
-    found = host.run("cat %s", path)
-    return str(found.stdout) if found.succeeded else ""
+def _rows(printed: str) -> Iterator[re.Match[str]]:
+    return (row for line in printed.splitlines() if (row := _SS_ROW.match(line)))
+
+
+def _socket(row: re.Match[str]) -> str:
+    """Name a socket as definitions of daemons do: ``TCP 5431``."""
+    return f"{row['netid'].upper()} {row['port']}"
 
 
 def control_node(host: Host, node: NodePlan, daemon_ports: Collection[str]) -> Iterator[Control]:
@@ -116,10 +117,9 @@ def mapping_daemon(host: Host, node: str, ports: Collection[str]) -> Control:
     On ports that the kernel chose it may have sockets beside its own ``ports``.
     """
     holders: dict[str, set[tuple[str, str]]] = {port: set() for port in ports}
-    for line in host.run(_SS).stdout.splitlines():
-        if row := _SS_ROW.match(line):
-            held = holders.setdefault(f"{row['netid'].upper()} {row['port']}", set())
-            held |= {(each["pid"], each["name"]) for each in _HOLDER.finditer(row["holders"])}
+    for row in _rows(host.run(_SS_WITH_HOLDERS).stdout):
+        held = holders.setdefault(_socket(row), set())
+        held |= {(each["pid"], each["name"]) for each in _HOLDER.finditer(row["holders"])}
     processes = set().union(*holders.values())
     alone = [name for _, name in processes] == [miniupnpd.PROGRAM]
     named = {port: sorted(name for _, name in found) for port, found in holders.items()}

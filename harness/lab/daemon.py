@@ -10,9 +10,9 @@ from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_delay
 
 from harness.errors import MachineError
 from harness.judge.model import Control
-from harness.lab.sockets import listening
 from harness.runtime.namespaces import SYSTEM_PATH
 from harness.runtime.node import Node
+from harness.runtime.sockdiag import listening
 
 READY_DEADLINE = 3.0
 """Seconds a daemon has to listen; it needs about 6 ms."""

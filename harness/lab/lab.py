@@ -20,6 +20,7 @@ from harness.lab.ruleset import closing, opening, ruleset
 from harness.lab.watch import Watch
 from harness.runtime import nftables
 from harness.runtime.capture import Capture
+from harness.runtime.meter import CpuMeter
 from harness.runtime.netns import NetNs
 from harness.runtime.node import Maker, Node
 from harness.runtime.wiring import wire
@@ -40,6 +41,7 @@ class Lab(AbstractContextManager["Lab"]):
         self.plan = plan
         self.controls: list[Control] = []
         self.loaded: dict[str, str] = {}
+        self.evidence = CpuMeter()
         self._site_controls: list[Control] = []
         self.capture: Capture | None = None
         self._captures = capture
@@ -62,7 +64,8 @@ class Lab(AbstractContextManager["Lab"]):
                 self._load(node.name, ruleset(node))
             self.watch = Watch(self.namespaces)
             if self._captures:
-                self.capture = Capture(self.namespaces)
+                with self.evidence:
+                    self.capture = Capture(self.namespaces)
             self._start_daemons()
         except BaseException:
             self._maker.close()
@@ -126,20 +129,23 @@ class Lab(AbstractContextManager["Lab"]):
             self.controls.append(daemon.control())
             ports.setdefault(daemon.node, []).extend(daemon.service.listens)
         for node in self.plan.nodes:
-            self.loaded[node.name] = self.rules(node.name)
-            host = self._host(node.name)
-            self.controls += control_node(host, node, ports.get(node.name, ()))
+            with self.evidence:
+                self.loaded[node.name] = self.rules(node.name)
+                host = self._host(node.name)
+                self.controls += control_node(host, node, ports.get(node.name, ()))
 
     async def probe(self) -> None:
         """Show by packets that each site is what it should be, and record it: once for a lab."""
         if not self._site_controls:
-            self._site_controls = await probe_sites(self.plan, self.namespaces, self.watch)
-            self.watch.forget()
+            with self.evidence:
+                self._site_controls = await probe_sites(self.plan, self.namespaces, self.watch)
+                self.watch.forget()
         self.controls += self._site_controls
 
     def check_invitation(self, node: str, port: int) -> None:
         """Check a host on which an invitation has just been opened, and record it."""
-        self.controls.append(open_invitation(self._host(node), node, port))
+        with self.evidence:
+            self.controls.append(open_invitation(self._host(node), node, port))
 
     def open_port(self, node: str, port: int) -> None:
         """Open a TCP port in the firewall that is on a host."""

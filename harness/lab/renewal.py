@@ -14,8 +14,8 @@ from pyroute2.netlink.nfnetlink.nfctsocket import NFCTSocket
 from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 
 from harness.judge.model import Control
-from harness.lab.sockets import unclosed
 from harness.runtime.node import Node
+from harness.runtime.sockdiag import unclosed
 from harness.topology.plan import LabPlan
 
 CONTROL = "nothing is left of the scenario before"

@@ -32,6 +32,12 @@ class Flags(IntFlag):
     ACK = 0x10
 
 
+# Flags' own operators make a new member each time, which takes longer than reading the packet.
+_SYN = int(Flags.SYN)
+_OPENING = int(Flags.SYN | Flags.ACK | Flags.RST)
+_KNOWN = int(Flags.FIN | Flags.SYN | Flags.RST | Flags.ACK)
+
+
 @dataclass(frozen=True)
 class Segment:
     """A TCP segment's header. ``sequence`` survives address translation, so it names a SYN."""
@@ -47,7 +53,7 @@ class Segment:
     @property
     def opens(self) -> bool:
         """Whether this is a connection's first SYN."""
-        return self.flags & (Flags.SYN | Flags.ACK | Flags.RST) == Flags.SYN
+        return int(self.flags) & _OPENING == _SYN
 
     def answers(self, sequence: int) -> bool:
         """Whether it acknowledges the SYN of that sequence number (a SYN-ACK, or a RST)."""
@@ -92,7 +98,7 @@ def _parse(data: bytes) -> Packet | None:
             destination_port,
             sequence,
             acknowledgement,
-            Flags(flags & (Flags.FIN | Flags.SYN | Flags.RST | Flags.ACK)),
+            Flags(flags & _KNOWN),
         )
     if protocol == _ICMP and body[0] == _ICMP_UNREACHABLE:
         quoted = body[8:]

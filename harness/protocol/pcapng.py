@@ -78,9 +78,13 @@ class Frame:
 
 
 def write(
-    stream: BinaryIO, interfaces: Iterable[str], frames: Iterable[Frame], comment: str = ""
+    stream: BinaryIO,
+    interfaces: Iterable[str],
+    frames: Iterable[Frame],
+    comment: str = "",
+    snaplen: int | None = None,
 ) -> None:
-    """Write a capture.
+    """Write a capture, of each frame ``snaplen`` bytes if that is given.
 
     ``interfaces`` are named in the file whether or not they saw a frame: silence is evidence too.
     ``comment`` is for people, and belongs to the whole file.
@@ -99,7 +103,7 @@ def write(
     for frame in frames:
         if frame.interface not in numbers:
             _declare(stream, numbers, frame.interface)
-        stream.write(_packet_block(numbers[frame.interface], frame))
+        stream.write(_packet_block(numbers[frame.interface], frame, frame.data[:snaplen]))
 
 
 def read(stream: BinaryIO) -> Iterator[Frame]:
@@ -121,12 +125,12 @@ def _declare(stream: BinaryIO, numbers: dict[str, int], name: str) -> None:
     stream.write(_block(_INTERFACE, body + options + _option(_END)))
 
 
-def _packet_block(number: int, frame: Frame) -> bytes:
+def _packet_block(number: int, frame: Frame, kept: bytes) -> bytes:
     high, low = divmod(frame.time_ns, 1 << 32)
-    head = struct.pack("<IIIII", number, high, low, len(frame.data), frame.length)
+    head = struct.pack("<IIIII", number, high, low, len(kept), frame.length)
     direction = struct.pack("<I", _OUTBOUND if frame.outgoing else _INBOUND)
     options = _option(_FLAGS, direction) + _option(_END)
-    return _block(_PACKET, head + _padded(frame.data) + options)
+    return _block(_PACKET, head + _padded(kept) + options)
 
 
 def _block(kind: int, body: bytes) -> bytes:

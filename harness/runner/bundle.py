@@ -6,8 +6,12 @@ that was altered afterwards is not what the run saw.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
+import re
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +23,8 @@ from harness.assistance.people import Order, Terms
 from harness.errors import DefinitionError
 from harness.judge.model import ScenarioResult
 from harness.report.results_file import first_error
+from harness.report.wording import plain
+from harness.runner.evidence import RULES
 from harness.runner.scenario import Scenario
 from harness.topology.model import Topology
 from harness.topology.plan import plan
@@ -31,12 +37,17 @@ ENVIRONMENT = "environment.json"
 VERDICT = "verdict.json"
 TRACEBACK = "traceback.txt"
 
-MAX_FILE = 64 << 20
-"""The most bytes of a bundle's file that are read; a run's own are a thousand times smaller."""
+MAX_BYTES = 16 << 20
+"""The most bytes of a bundle that are read; a run's own are a hundred times smaller."""
+
+_MAX_TEXT = 1 << 20
+_NAME = re.compile(rf"(?:{RULES}/)?[A-Za-z0-9][A-Za-z0-9._-]{{0,99}}")
+# Shown of a name that a bundle gives.
+_MAX_SHOWN = 60
 
 
 class Definition(BaseModel):
-    """``definition.json``: what was to be run. ``nodes`` is for people, the rest is read again."""
+    """``definition.json``: what was to be run. ``nodes`` is for people, and follows from it."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -59,7 +70,7 @@ class Definition(BaseModel):
             expert_port=terms.expert_port,
             patience=terms.patience,
             topology=scenario.topology,
-            nodes=_nodes(scenario.topology),
+            nodes=nodes(scenario.topology),
         )
 
     def scenario(self) -> Scenario:
@@ -122,33 +133,55 @@ def unpack(path: Path) -> Bundle:
     definition = _model(Definition, path / DEFINITION)
     files: dict[str, bytes] = {}
     altered = None
+    left = MAX_BYTES
     for name, digest in sealed.sha256.items():
-        file = path / name
-        if ".." in Path(name).parts or Path(name).is_absolute() or file.is_symlink():
-            raise DefinitionError(f"{path / VERDICT}: sha256: {name!r} is no file of a bundle")
-        content = read(file) if file.is_file() else None
-        if content is None:
-            altered = altered or f"{name} is missing"
-        elif hashlib.sha256(content).hexdigest() != digest:
-            altered = altered or f"{name} is not what the run wrote"
-        files[name] = content or b""
+        shown = plain(name)[:_MAX_SHOWN]
+        try:
+            content = read(_inside(path, name), left)
+        except DefinitionError as error:
+            altered = altered or f"{shown}: {error}"
+            continue
+        left -= len(content)
+        if hashlib.sha256(content).hexdigest() != digest:
+            altered = altered or f"{shown} is not what the run wrote"
+        files[name] = content
     return Bundle(path, definition, sealed.result, files, altered)
 
 
-def read(path: Path) -> bytes:
-    """Read a file of a bundle.
+def read(path: Path, most: int = MAX_BYTES) -> bytes:
+    """Read a file that somebody else may have made: a plain one, and no more than ``most`` bytes.
 
     Raises:
-        DefinitionError: it cannot be read, or is larger than :data:`MAX_FILE`.
+        DefinitionError: it is something else, is larger, or cannot be read; the text is the reason.
     """
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE + 1)
+        with open(path, "rb", opener=_open_unwaited) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise DefinitionError("it is no plain file")
+            content = file.read(most + 1)
     except OSError as error:
-        raise DefinitionError(f"{path}: {error.strerror}") from error
-    if len(content) > MAX_FILE:
-        raise DefinitionError(f"{path}: larger than {MAX_FILE >> 20} MiB, which no run writes")
+        if error.errno == errno.ELOOP:
+            raise DefinitionError("it is no plain file") from error
+        raise DefinitionError(str(error.strerror)) from error
+    if len(content) > most:
+        raise DefinitionError("it is larger than what a run writes")
     return content
+
+
+def _open_unwaited(path: str, flags: int) -> int:
+    """Open without following a symbolic link, and a pipe without waiting for its other end."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
+
+
+def _inside(path: Path, name: str) -> Path:
+    """Return the path of a bundle's file.
+
+    Raises:
+        DefinitionError: the name leads elsewhere, by itself or by a symbolic link.
+    """
+    if not _NAME.fullmatch(name) or (path / RULES).is_symlink():
+        raise DefinitionError("it is not in the bundle")
+    return path / name
 
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -156,13 +189,15 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 def _model(kind: type[_Model], path: Path) -> _Model:
     try:
-        return kind.model_validate_json(read(path))
+        return kind.model_validate_json(read(path, _MAX_TEXT))
     except ValidationError as error:
-        raise DefinitionError(f"{path}: {first_error(error)}") from error
+        raise DefinitionError(f"{plain(str(path))}: {first_error(error)}") from error
+    except DefinitionError as error:
+        raise DefinitionError(f"{plain(str(path))}: {error}") from error
 
 
-def _nodes(topology: Topology) -> dict[str, Any]:
-    """Return every node as built: interfaces, gateway, routes, and which device it is."""
+def nodes(topology: Topology) -> dict[str, Any]:
+    """Return what is written of every node: interfaces, gateway, routes, which device it is."""
     return {
         node.name: {
             "kind": node.kind.value,

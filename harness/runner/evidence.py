@@ -6,7 +6,6 @@ import io
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 
 from harness.assistance.people import INVITATION
 from harness.lab.lab import Lab
@@ -50,8 +49,8 @@ def capture_file(interfaces: tuple[str, ...], frames: list[Frame], lost: int) ->
     Where frames are missing the file's comment says how many.
     """
     stream = io.BytesIO()
-    heads = (replace(frame, data=frame.data[:_KEPT]) for frame in frames)
-    pcapng.write(stream, interfaces, heads, comment=f"{lost} frames are missing" if lost else "")
+    comment = f"{lost} frames are missing" if lost else ""
+    pcapng.write(stream, interfaces, frames, comment, _KEPT)
     return stream.getvalue()
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from harness.errors import DefinitionError
 from harness.judge.evidence import Logged, calls, observe, trace_of
 from harness.judge.model import Attempt
-from harness.judge.trace import Trace
+from harness.judge.trace import Packets, Trace
 from harness.protocol import pcapng
 from harness.protocol.pcapng import CaptureError
 from harness.runner.bundle import TRANSCRIPT, unpack
@@ -25,18 +25,20 @@ def journeys(path: Path) -> Iterator[tuple[Attempt, Trace]]:
         DefinitionError: it is no bundle, is damaged, or has no capture.
     """
     bundle = unpack(path)
+    if bundle.altered is not None:
+        raise DefinitionError(f"{path} was altered: {bundle.altered}")
     if CAPTURE not in bundle.files:
         raise DefinitionError(f"{path} has no {CAPTURE}: the run was made with --no-capture")
     try:
-        frames = list(pcapng.read(BytesIO(bundle.files[CAPTURE])))
+        packets = Packets(pcapng.read(BytesIO(bundle.files[CAPTURE])))
         lines = [json.loads(line) for line in bundle.files[TRANSCRIPT].splitlines()]
         logged = [Logged.read(json.loads(line)) for line in bundle.files[KERNEL].splitlines()]
         sightings = [seen for each in logged if (seen := each.sighting()) is not None]
         made = calls(lines)
         proxies = proxies_of(bundle.definition.topology)
         observed = observe(made, sightings, proxies)
-    except (CaptureError, ValueError, KeyError, TypeError) as error:
+    except (CaptureError, ValueError, KeyError, TypeError, RecursionError) as error:
         said = str(error).splitlines()
         raise DefinitionError(f"{path} is damaged: {said[0] if said else error!r}") from error
     for call, attempt in zip(made, observed.attempts, strict=True):
-        yield attempt, trace_of(call, frames, proxies)
+        yield attempt, trace_of(call, packets, proxies)

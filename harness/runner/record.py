@@ -21,6 +21,7 @@ from harness.runner import bundle
 from harness.runner.environment import environment
 from harness.runner.results_folder import ResultsFolder
 from harness.runner.scenario import Scenario
+from harness.runtime.meter import CpuMeter
 from harness.runtime.pool import Message
 from harness.words import Answer, Verdict
 
@@ -42,9 +43,10 @@ class Ended:
 class Record:
     """Gathers the messages of one scenario (see :func:`harness.runner.scenario.perform`)."""
 
-    def __init__(self, scenario: Scenario) -> None:
-        """Begin with nothing."""
+    def __init__(self, scenario: Scenario, bundling: CpuMeter) -> None:
+        """Begin with nothing; ``bundling`` counts what writing bundles takes."""
         self.scenario = scenario
+        self._bundling = bundling
         self.began = False
         self._lines: list[Message] = []
         self._files: dict[str, bytes] = {}
@@ -95,7 +97,8 @@ class Record:
             timing=timing,
             bundle=folder.bundle(scenario.id),
         )
-        self._write_bundle(folder, result)
+        with self._bundling:
+            self._write_bundle(folder, result)
         return result
 
     def _seen(self, ended: Ended | None) -> tuple[Observed | None, tuple[Control, ...], str]:
@@ -128,6 +131,7 @@ class Record:
             scenario=round(over - ready, 6),
             tear_down=round(ended.at - over, 6) if ended.last else 0.0,
             cpu=round(ended.cpu, 6),
+            evidence=round(self._outcome["evidence"], 6),
         )
 
     def _write_bundle(self, folder: ResultsFolder, result: ScenarioResult) -> None:

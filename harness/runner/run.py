@@ -20,6 +20,7 @@ from harness.runner.results_folder import ResultsFolder
 from harness.runner.runtimes import Runtime, choose
 from harness.runner.scenario import Scenario, perform
 from harness.runtime import pool
+from harness.runtime.meter import CpuMeter
 from harness.runtime.namespaces import program
 from harness.topology.plan import plan
 from harness.words import Method
@@ -63,7 +64,8 @@ def run(
     topologies = list(dict.fromkeys(scenario.topology for scenario in scenarios))
     runtime.prepare(topologies, progress.say)
     labs = _labs(scenarios, runtime.shares_labs)
-    records = [Record(scenario) for scenario in scenarios]
+    bundling = CpuMeter()
+    records = [Record(scenario, bundling) for scenario in scenarios]
     results: dict[int, ScenarioResult] = {}
     body = partial(_serve, runtime, labs, choice)
     with runtime.world(body) as channel, progress:
@@ -92,6 +94,7 @@ def run(
             id=run_id,
             started=started,
             seconds=round(time.monotonic() - begin, 3),
+            bundling=round(bundling.seconds, 3),
             runtime=runtime.name,
             jobs=choice.jobs,
             versions=versions(),

@@ -87,9 +87,9 @@ def perform(scenarios: Mapping[int, Scenario], maker: Maker, capture: bool, send
     Each but the first begins when the lab is as it was when it came up. Sends for each, with its
     number as ``"scenario"``: ``{"began": t}``, ``{"event": ..., "node": ...}`` for each step,
     ``{"file": name}`` and the content for each file of evidence, and at last ``{"outcome": {...}}``
-    with ``observed`` or ``error``, ``controls``, and the times ``began``, ``ready`` and ``over``
-    (CLOCK_MONOTONIC, seconds). Bring-up is the first one's time, tear-down the last one's.
-    With ``capture`` every interface is captured.
+    with ``observed`` or ``error``, ``controls``, ``evidence`` (CPU seconds spent on it), and the
+    times ``began``, ``ready`` and ``over`` (CLOCK_MONOTONIC, seconds). Bring-up is the first one's
+    time, tear-down the last one's. With ``capture`` every interface is captured.
     """
     lab: Lab | None = None
     turns = [_Turn(number, scenario, send) for number, scenario in scenarios.items()]
@@ -139,8 +139,11 @@ class _Turn:
         except ScenarioError as failure:
             error = str(failure)
         over = time.monotonic()
-        self._send_evidence(lab, played, last)
-        self._close(played.observed if played else None, error, lab.controls, over)
+        with lab.evidence:
+            self._send_evidence(lab, played, last)
+        evidence_cpu, lab.evidence.seconds = lab.evidence.seconds, 0.0
+        observed = played.observed if played else None
+        self._close(observed, error, lab.controls, over, evidence_cpu)
 
     def _send_evidence(self, lab: Lab, played: Played | None, last: bool) -> None:
         """Send every file of the bundle, and hold the capture against what was observed."""
@@ -160,7 +163,7 @@ class _Turn:
 
     def fail(self, error: str, controls: Sequence[Control]) -> None:
         """Send that it could not be played."""
-        self._close(None, error, controls, time.monotonic())
+        self._close(None, error, controls, time.monotonic(), 0.0)
 
     def _close(
         self,
@@ -168,6 +171,7 @@ class _Turn:
         error: str | None,
         controls: Sequence[Control],
         over: float,
+        evidence_cpu: float,
     ) -> None:
         outcome = {
             "observed": observed.model_dump(mode="json") if observed is not None else None,
@@ -176,6 +180,7 @@ class _Turn:
             "began": self._began or over,
             "ready": self._ready or over,
             "over": over,
+            "evidence": evidence_cpu,
         }
         self._send({"outcome": outcome})
         self.over = True

@@ -12,15 +12,18 @@ from typing import Any
 
 from testinfra.backend.base import BaseBackend, CommandResult
 
-from harness.runtime import nftables
+from harness.runtime import nftables, sockdiag
 from harness.runtime.namespaces import SYSTEM_PATH
 from harness.runtime.netns import NetNs
 
 LIST_RULES = "nft list ruleset"
 """Lists all rules of a node; answered by nft's own library."""
 
-# Reads one of the kernel's own files; answered by reading it.
-_CAT = re.compile(r"cat (?P<path>/proc/(?:sys/)?net/[a-z0-9_/]+)")
+LIST_SOCKETS = "ss -Hlntu"
+"""Lists where something listens; answered by asking the kernel as ss does."""
+
+# Reads a setting of the network; answered by reading it.
+_CAT = re.compile(r"cat (?P<path>/proc/sys/net/[a-z0-9_/]+)")
 
 
 class NamespaceBackend(BaseBackend):  # type: ignore[misc]
@@ -36,27 +39,34 @@ class NamespaceBackend(BaseBackend):  # type: ignore[misc]
     def run(self, command: str, *args: str, **_: Any) -> CommandResult:
         """Run a shell command to its end."""
         command = self.get_command(command, *args)
+        text = _answer(self._namespace, command)
+        if text is not None:
+            return self.result(0, self.encode(command), text, "")
         with self._namespace.entered():
-            text = _answer(command)
-            if text is not None:
-                return self.result(0, self.encode(command), text, "")
             # An ordinary user's PATH lacks the folders that nft and ss are in.
             return self.run_local(f'PATH="$PATH:{SYSTEM_PATH}"; {command}')
 
 
-def _answer(command: str) -> str | None:
-    """Return what a command would print in the calling thread's namespace, if that is known.
+def _answer(namespace: NetNs, command: str) -> str | None:
+    """Return what a command would print in a namespace, if that is known.
 
     Where it cannot be known the command itself is run, and says why.
     """
-    if command == LIST_RULES:
-        try:
-            return nftables.listing()
-        except nftables.RulesetError:
-            return None
-    cat = _CAT.fullmatch(command)
-    if cat is None:
-        return None
-    # /proc/net is of the process: its main thread may be elsewhere.
-    path = Path(cat["path"].replace("/proc/net/", "/proc/thread-self/net/"))
-    return path.read_text(encoding="ascii") if path.exists() else None
+    if command == LIST_SOCKETS:
+        return "".join(map(_row, sockdiag.listening(namespace)))
+    with namespace.entered():
+        if command == LIST_RULES:
+            try:
+                return nftables.listing()
+            except nftables.RulesetError:
+                return None
+        cat = _CAT.fullmatch(command)
+        path = Path(cat["path"]) if cat is not None else None
+        return path.read_text(encoding="ascii") if path is not None and path.exists() else None
+
+
+def _row(where: str) -> str:
+    """Write as ss does where something listens: protocol, state, queues, address, peer."""
+    protocol, port = where.split()
+    state = "LISTEN" if protocol == "TCP" else "UNCONN"
+    return f"{protocol.lower()} {state} 0 0 *:{port} *:*\n"

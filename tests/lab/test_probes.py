@@ -31,11 +31,11 @@ from harness.lab.probes import (
     probe_sites,
 )
 from harness.lab.ruleset import TABLE
-from harness.lab.sockets import listening
 from harness.lab.syns import DEADLINE, Endpoint, Probe, send
 from harness.protocol.packet import Segment
 from harness.runtime import nftables
 from harness.runtime.namespaces import Namespaces
+from harness.runtime.sockdiag import listening
 from harness.topology.load import Library, default_folder
 from harness.topology.model import Device, Filtering, Firewall, Mapping, Nat, Topology, Unsolicited
 from harness.topology.plan import SERVICES, plan

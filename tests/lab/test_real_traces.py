@@ -15,7 +15,7 @@ from worlds import in_lab
 
 from harness.judge.journey import attempt
 from harness.judge.model import Attempt
-from harness.judge.trace import Trace, contradiction, syns, trace
+from harness.judge.trace import Packets, Trace, contradiction, syns, trace
 from harness.lab.lab import Lab
 from harness.lab.program import Facts, NodeProgram
 from harness.protocol import pcapng
@@ -168,7 +168,7 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         by_proxy = topology.expert.proxy_client and via is not None
         sender = via if by_proxy and via is not None else "expert"
         port = None if by_proxy else each["local_port"]
-        attempts[one.address] = one, trace(frames, sender, one.address, one.port, port)
+        attempts[one.address] = one, trace(Packets(frames), sender, one.address, one.port, port)
     return Case(request.param, file, frames, attempts)
 
 
@@ -208,7 +208,7 @@ def test_a_capture_without_the_end_of_the_way_bears_out_no_attempt(case: Case) -
             continue
         sender, last = found.nodes[0], found.last_node
         kept = [frame for frame in case.frames if frame.node != last]
-        cut = trace(kept, sender, one.address, one.port, None)
+        cut = trace(Packets(kept), sender, one.address, one.port, None)
         assert contradiction(cut, one) is not None
 
 

@@ -27,35 +27,21 @@ from harness.lab.controls import (
     only_listening,
     open_invitation,
 )
-from harness.lab.sockets import listeners
+from harness.runtime.inside import LIST_RULES, LIST_SOCKETS
 from harness.topology.load import Library, default_folder
 from harness.topology.plan import LabPlan, plan
 
 # Recorded in nodes of labs, on kernel 6.18 with iproute2 6.1 and nftables 1.0.6; but for spaces at
 # the ends of lines.
 
-# TCP 3389 listens, has an open connection and one in TIME_WAIT; UDP 1900 takes what comes, and
-# another UDP socket is connected.
-TCP = """\
-  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
-   0: 00000000:0D3D 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 7355203 1 00000000b86e8a85 100 0 0 10 0
-   1: 0A1E1E5B:0D3D 0214C855:9E4A 01 00000000:00000000 00:00000000 00000000     0        0 7355208 1 00000000f5a51cd3 20 0 0 10 -1
-   2: 0A1E1E5B:0D3D 0214C855:9E52 06 00000000:00000000 03:0000176F 00000000     0        0 0 3 00000000f51df314
-"""  # noqa: E501 - as the kernel prints it
-TCP6 = """\
-  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
-   0: 00000000000000000000000000000000:006E 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 7355204 1 0000000025077231 100 0 0 10 0
-"""  # noqa: E501 - as above
-UDP = """\
-   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops
- 9224: 00000000:076C 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 7355205 2 00000000675660c6 0
-15559: 0A1E1E5B:E02B 0A1E1E5B:076C 01 00000000:00000000 00:00000000 00000000     0        0 7355206 2 00000000966fa168 0
-"""  # noqa: E501 - as above
-UDP6 = """\
-  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops
- 6852: 00000000000000000000000000000000:14E7 00000000000000000000000000000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 6754583 2 00000000f25d78ac 0
-"""  # noqa: E501 - as above
-EMPTY = "  sl  local_address rem_address   st\n"
+# `ss -Hlntu` in a node in which TCP 3389 and 110 listen and UDP 1900 and 5351 take what comes, two
+# of them by IPv6.
+SS_SOCKETS = """\
+udp   UNCONN 0      0            0.0.0.0:1900      0.0.0.0:*
+udp   UNCONN 0      0                  *:5351            *:*
+tcp   LISTEN 0      128          0.0.0.0:3389      0.0.0.0:*
+tcp   LISTEN 0      50              [::]:110          [::]:*
+"""
 
 LISTED = """\
 table inet watch {
@@ -67,7 +53,6 @@ table inet watch {
 }"""
 
 SWITCH = "/proc/sys/net/ipv4/ip_forward"
-LIST_RULES = "nft list ruleset"
 
 # `ss -Hlntup` in the gateways of xp-ics and me-ics, and in one of xp-ics in which another process
 # and its child have both ports too.
@@ -124,35 +109,23 @@ def file(path: str, text: str) -> dict[str, Said]:
     return {f"cat {path}": Said(text)}
 
 
-TABLES = {
-    f"cat /proc/net/{name}": Said(table)
-    for name, table in {"tcp": TCP, "tcp6": TCP6, "udp": UDP, "udp6": UDP6}.items()
-}
+TABLES = {LIST_SOCKETS: Said(SS_SOCKETS)}
 RULED = {LIST_RULES: Said(LISTED)}
 
 
 # --- sockets
 
 
-@pytest.mark.parametrize(
-    ("name", "table", "found"),
-    [
-        ("tcp", TCP, ["TCP 3389"]),
-        ("tcp6", TCP6, ["TCP 110"]),
-        ("udp", UDP, ["UDP 1900"]),
-        ("udp6", UDP6, ["UDP 5351"]),
-        ("tcp", EMPTY, []),
-        # A kernel without IPv6 has no such table.
-        ("udp6", "", []),
-    ],
-)
-def test_only_sockets_that_listen_count(name: str, table: str, found: list[str]) -> None:
-    assert list(listeners(name, table)) == found
-
-
 def test_a_port_comes_once_for_each_socket_that_listens_on_it() -> None:
-    twice = TCP + TCP.splitlines()[1].replace("00000000:0D3D", "0100007F:0D3D") + "\n"
-    assert list(listeners("tcp", twice)) == ["TCP 3389", "TCP 3389"]
+    row = "tcp   LISTEN 0      128          {}:3389      0.0.0.0:*\n"
+    twice = row.format("0.0.0.0") + row.format("127.0.0.1")
+    seen = look(shows({LIST_SOCKETS: Said(twice)}), rules=False)
+    assert seen.listening == Counter({"TCP 3389": 2})
+
+
+def test_what_is_no_row_is_no_socket() -> None:
+    said = Said("ss: command not found\n\n")
+    assert look(shows({LIST_SOCKETS: said}), rules=False).listening == Counter()
 
 
 # --- looking
@@ -164,11 +137,6 @@ def test_a_node_is_seen_by_its_switch_its_sockets_and_its_rules() -> None:
         listening=Counter(["TCP 3389", "TCP 110", "UDP 1900", "UDP 5351"]),
         rules=LISTED,
     )
-
-
-def test_a_kernel_without_ipv6_lacks_two_tables() -> None:
-    host = shows(file("/proc/net/tcp", TCP), file("/proc/net/udp", UDP))
-    assert look(host, rules=False).listening == Counter(["TCP 3389", "UDP 1900"])
 
 
 def test_rules_that_nobody_asked_for_are_not_listed() -> None:
@@ -361,7 +329,7 @@ def test_sockets_listen_where_they_should_once_each_and_nowhere_else(
 
 
 def test_an_open_invitation_is_its_port_and_nothing_else() -> None:
-    alone = shows(file("/proc/net/tcp", TCP))
+    alone = shows({LIST_SOCKETS: Said(SS_SOCKETS.splitlines()[2])})
     expected = Control(name=INVITATION, node="novice", passed=True, detail="listening: TCP 3389")
     assert open_invitation(alone, "novice", 3389) == expected
     assert not open_invitation(alone, "novice", 3390).passed

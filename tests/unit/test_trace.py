@@ -39,7 +39,7 @@ from wires import (
 )
 
 from harness.judge.model import Attempt
-from harness.judge.trace import Step, contradiction, syns, trace
+from harness.judge.trace import Packets, Step, contradiction, syns, trace
 from harness.protocol.packet import Flags
 from harness.protocol.pcapng import Frame
 from harness.words import End
@@ -539,5 +539,5 @@ def test_a_proxied_attempt_is_contradicted_as_any_other(
 
 
 def test_a_capture_of_another_attempt_bears_nothing_out() -> None:
-    other = trace(CONNECTED, "expert", "80.100.10.9", 3389, 50000)
+    other = trace(Packets(CONNECTED), "expert", "80.100.10.9", 3389, 50000)
     assert contradiction(other, ANSWERED) is not None

@@ -6,7 +6,7 @@ import struct
 from ipaddress import IPv4Address
 
 from harness.judge.model import Attempt
-from harness.judge.trace import Trace, trace
+from harness.judge.trace import Packets, Trace, trace
 from harness.protocol.packet import Flags
 from harness.protocol.pcapng import Frame
 from harness.words import End, Role
@@ -86,7 +86,7 @@ REJECTED = [*DROPPED, *seen(40, icmp("80.100.10.2", syn()), *FROM_NAT)]
 
 def traced(frames: list[Frame], node: str = "expert", local_port: int | None = 50000) -> Trace:
     """Trace the expert's attempt at the novice's outside address."""
-    return trace(frames, node, "80.100.10.2", 3389, local_port)
+    return trace(Packets(frames), node, "80.100.10.2", 3389, local_port)
 
 
 def told(end: End, ended_at: str, how: str) -> Attempt:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -49,7 +50,13 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=heed_ctrl_c,  # noqa: PLW1509 - no thread of ours runs then
     )
+
+
+def heed_ctrl_c() -> None:
+    """Heed what a shell has its background jobs ignore, this suite perhaps among them."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def results(folder: Path) -> Results:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from containers_of import COMMAND, containers_of, harness, results, until
+from containers_of import COMMAND, containers_of, harness, heed_ctrl_c, results, until
 from docker import DockerClient
 
 from harness.errors import MachineError, RunError
@@ -154,6 +154,7 @@ def _running(
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=heed_ctrl_c,  # noqa: PLW1509 - no thread of ours runs then
     )
     try:
         assert process.stderr is not None

@@ -95,7 +95,13 @@ def _start(
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=_heed_ctrl_c,  # noqa: PLW1509 - no thread of ours runs then
     )
+
+
+def _heed_ctrl_c() -> None:
+    """Heed what a shell has its background jobs ignore, this suite perhaps among them."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _read_lines(process: subprocess.Popen[str], count: int) -> None:
@@ -184,6 +190,7 @@ def test_ctrl_c_on_a_terminal_leaves_the_cursor_visible(tmp_path: Path) -> None:
     pid, terminal = pty.fork()
     if pid == 0:
         os.environ["TERM"] = "xterm"
+        _heed_ctrl_c()
         os.execv(COMMAND[0], [*COMMAND, "run", "--out", str(tmp_path / "out")])
     shown = b""
     while b"running" not in shown:

@@ -73,7 +73,7 @@ def main(runs: int, runtime: str, arguments: Sequence[str]) -> None:
     console.print(each)
     evidence = statistics.median(map(_evidence_share, results))
     console.print(
-        f"evidence (controls, capture, bundles): {evidence:.0%} of the CPU time of the labs, "
+        f"evidence (controls, capture, bundles): {evidence:.0%} of the labs' CPU, "
         f"budget {EVIDENCE_BUDGET:.0%}"
     )
     budget = WALL_BUDGETS[runtime]

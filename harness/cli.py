@@ -308,6 +308,27 @@ def judge_again(path: Path) -> None:
 
 
 @cli.command()
+@click.argument("old", type=click.Path(path_type=Path, exists=True))
+@click.argument("new", type=click.Path(path_type=Path, exists=True))
+def diff(old: Path, new: Path) -> None:
+    """Say what changed from the results folder OLD to NEW; ends with 1 when a verdict got worse.
+
+    \b
+    Examples:
+      ra-harness diff results-1.0 results-1.1
+    """
+    from harness.judge.changes import compare  # noqa: PLC0415
+    from harness.report.changes import print_changes  # noqa: PLC0415
+    from harness.report.results_file import read_results  # noqa: PLC0415
+    from harness.runner.results_folder import RESULTS  # noqa: PLC0415
+
+    changes = compare(read_results(old / RESULTS), read_results(new / RESULTS))
+    with _output("the two were compared") as console:
+        print_changes(changes, console)
+    sys.exit(ExitCode.DIFFERS if changes.worse else ExitCode.AGREES)
+
+
+@cli.command()
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--attempt", "number", type=click.IntRange(1), help="Only this attempt, from 1.")
 @click.option(

@@ -1,53 +1,89 @@
-"""JUnit XML for CI: a suite for each method, a case for each scenario."""
+"""JUnit XML for CI: a suite for each part of the article, a case for each scenario."""
 
 from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC
 from pathlib import Path
+from types import MappingProxyType
+from typing import Final
 
 from junitparser import Error, Failure, JUnitXml, Properties, Property, TestCase, TestSuite
 from junitparser.junitparser import FinalResult
 
 from harness.judge.model import Results, Run, ScenarioResult
+from harness.kb import load_prose, load_tables, prose_scenarios
 from harness.report.files import write_atomically
 from harness.report.wording import attempt_line, failed_controls, is_finding, reason
-from harness.words import Method, Verdict
+from harness.words import Verdict
 
 # junitparser says that it is typed, and yet leaves some of its functions without types.
 
 # XML 1.0 has no way to write these, not even as a character reference.
-_ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_ILLEGAL: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+_NO_LADDERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
-def write_junit(results: Results, path: Path) -> None:
+@dataclass(frozen=True)
+class Part:
+    """The scenarios of one part of the article: one of its tables, its prose, or none of these."""
+
+    name: str
+    scenarios: tuple[ScenarioResult, ...]
+
+
+def parts(scenarios: Iterable[ScenarioResult]) -> tuple[Part, ...]:
+    """Sort scenarios into the article's parts; each is in one, a part without any is left out.
+
+    A scenario of a table's cell belongs there, though the prose may speak of it as well.
+    """
+    names = {
+        claim.id: f"Table {number}: {table.section}"
+        for number, table in enumerate(load_tables(), start=1)
+        for claim in table.claims
+    }
+    prose, other = "Prose", "Other scenarios"
+    names |= {statement.id: prose for statement in load_prose()}
+    bound = {each.id for each in prose_scenarios()}
+    found: dict[str, list[ScenarioResult]] = {name: [] for name in [*names.values(), prose, other]}
+    for result in scenarios:
+        claim = result.documented.claim if result.documented is not None else ""
+        found[names.get(claim, prose if result.id in bound else other)].append(result)
+    return tuple(Part(name, tuple(members)) for name, members in found.items() if members)
+
+
+def write_junit(results: Results, path: Path, ladders: Mapping[str, str] = _NO_LADDERS) -> None:
     """Write the results as JUnit XML.
 
     ``differs`` is a failure; ``invalid`` and ``error`` are errors, for they prove nothing;
     ``agrees`` and ``undocumented`` pass. Every case has its answers as properties, so a pass says
-    whether the article had anything to compare with.
+    whether the article had anything to compare with, and its attempts as output. ``ladders`` has
+    drawings of attempts, as plain text, by the scenario's id; they follow the attempts.
 
     Raises:
         OutputError: the file cannot be written.
     """
     document = JUnitXml("ra-harness")
-    for method in Method:
-        scenarios = [result for result in results.scenarios if result.method is method]
-        if scenarios:
-            document.add_testsuite(_suite(results.run, method, scenarios))
+    for part in parts(results.scenarios):
+        document.add_testsuite(_suite(results.run, part, ladders))
     document.update_statistics()
     content = io.BytesIO()
     document.write(content, pretty=True)
     write_atomically(path, content.getvalue())
 
 
-def _suite(run: Run, method: Method, scenarios: Iterable[ScenarioResult]) -> TestSuite:
-    suite = TestSuite(method.value)
-    suite.timestamp = run.started.isoformat()
+def _suite(run: Run, part: Part, ladders: Mapping[str, str]) -> TestSuite:
+    suite = TestSuite(part.name)
+    # UTC without saying so and without fractions: what Ant writes, and every reader takes.
+    suite.timestamp = run.started.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
     for name, value in _run_properties(run):
         suite.add_property(_legal(name), _legal(value))
-    suite.add_testcases([_case(result) for result in scenarios])
+    cases = [_case(result, part.name, ladders.get(result.id, "")) for result in part.scenarios]
+    suite.add_testcases(cases)
     return suite
 
 
@@ -62,20 +98,34 @@ def _run_properties(run: Run) -> Iterator[tuple[str, str]]:
         yield f"host.{name}", detail
 
 
-def _case(result: ScenarioResult) -> TestCase:
-    case = TestCase(_legal(result.id), classname=result.method.value, time=result.seconds)
+def _case(result: ScenarioResult, part: str, ladder: str) -> TestCase:
+    # Jenkins groups by what stands before the last dot, GitLab shows the whole as the suite.
+    name, group = _legal(result.id), f"ra-harness.{part}"
+    case = TestCase(name, classname=group, time=round(result.seconds, 3))
     properties = Properties()
-    for name, value in _answers(result):
-        properties.add_property(Property(name, _legal(value)))
+    for key, value in _answers(result):
+        properties.add_property(Property(key, _legal(value)))
     case.append(properties)
     ending = _ending(result)
     if ending is not None:
         case.result = ending
+    output = "\n".join(_output(result, ladder))
+    if output:
+        case.system_out = _legal(output)
     return case
+
+
+def _output(result: ScenarioResult, ladder: str) -> Iterator[str]:
+    """Yield the attempts, a line for each, and the drawing that there is of them."""
+    if result.observed is not None:
+        yield from map(attempt_line, result.observed.attempts)
+    if ladder:
+        yield f"\n{ladder}"
 
 
 def _answers(result: ScenarioResult) -> Iterator[tuple[str, str]]:
     yield "verdict", result.verdict.value
+    yield "method", result.method.value
     if result.documented is not None:
         yield "documented", result.documented.answer.value
         yield "claim", result.documented.claim

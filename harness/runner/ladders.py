@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from io import BytesIO
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
+
+from rich.console import Console
 
 from harness.errors import DefinitionError
 from harness.judge.evidence import Logged, calls, observe, trace_of
@@ -13,9 +15,13 @@ from harness.judge.model import Attempt
 from harness.judge.trace import Packets, Trace
 from harness.protocol import pcapng
 from harness.protocol.pcapng import CaptureError
+from harness.report.ladder import print_ladder
 from harness.runner.bundle import TRANSCRIPT, unpack
 from harness.runner.evidence import CAPTURE, KERNEL
 from harness.runner.scenario import proxies_of
+
+# Of the characters that a CI server shows in a line.
+_WIDTH = 100
 
 
 def journeys(path: Path) -> Iterator[tuple[Attempt, Trace]]:
@@ -42,3 +48,17 @@ def journeys(path: Path) -> Iterator[tuple[Attempt, Trace]]:
         raise DefinitionError(f"{path} is damaged: {said[0] if said else error!r}") from error
     for call, attempt in zip(made, observed.attempts, strict=True):
         yield attempt, trace_of(call, packets, proxies)
+
+
+def drawn(path: Path) -> str:
+    """Return the ladders of a bundle's attempts in ASCII, or what is wrong with the bundle."""
+    content = BytesIO()
+    file = TextIOWrapper(content, encoding="ascii", write_through=True)
+    console = Console(file=file, width=_WIDTH, force_terminal=False)
+    try:
+        for attempt, trace in journeys(path):
+            print_ladder(trace, attempt, console)
+            console.print()
+    except DefinitionError as error:
+        return f"no drawing: {error}"
+    return content.getvalue().decode("ascii").rstrip()

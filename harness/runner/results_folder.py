@@ -9,10 +9,15 @@ from pathlib import Path
 from harness.errors import OutputError, RunError
 from harness.judge.model import Results
 from harness.report.junit import write_junit
+from harness.report.markdown import write_markdown
 from harness.report.results_file import write_results
+from harness.report.wording import is_finding
+from harness.runner.evidence import CAPTURE
+from harness.runner.ladders import drawn
 
 RESULTS = "results.json"
 JUNIT = "junit.xml"
+SUMMARY = "summary.md"
 BUNDLES = "scenarios"
 
 # In the bundles' folder; a folder without it is somebody else's and is not touched.
@@ -54,7 +59,8 @@ class ResultsFolder:
         """
         try:
             write_results(results, self.path / RESULTS)
-            write_junit(results, self.path / JUNIT)
+            write_junit(results, self.path / JUNIT, self._ladders(results))
+            write_markdown(results, self.path / SUMMARY)
         except OutputError as error:
             raise RunError(f"the run is over, but {error}") from error
 
@@ -71,10 +77,19 @@ class ResultsFolder:
         except OSError as error:
             raise RunError(f"{path} could not be written: {error.strerror}") from error
 
+    def _ladders(self, results: Results) -> dict[str, str]:
+        """Draw the attempts of what somebody has to look at, where there is a capture of them."""
+        bundles = {
+            result.id: self.path / result.bundle
+            for result in results.scenarios
+            if is_finding(result) and result.observed is not None and result.bundle is not None
+        }
+        return {name: drawn(path) for name, path in bundles.items() if (path / CAPTURE).exists()}
+
     def _prepare(self) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
         bundles = self.path / BUNDLES
-        earlier = [self.path / name for name in (BUNDLES, RESULTS, JUNIT)]
+        earlier = [self.path / name for name in (BUNDLES, RESULTS, JUNIT, SUMMARY)]
         found = [path for path in earlier if path.exists()]
         if found and not (bundles / _MARK).exists():
             raise OutputError(
@@ -83,7 +98,7 @@ class ResultsFolder:
             )
         if found:
             shutil.rmtree(bundles)
-        for name in (RESULTS, JUNIT):
+        for name in (RESULTS, JUNIT, SUMMARY):
             (self.path / name).unlink(missing_ok=True)
         probe = self.path / _PROBE
         try:

@@ -145,3 +145,20 @@ def test_a_forward_in_that_device_moves_the_end_to_the_host(tmp_path: Path) -> N
     assert result.observed is not None
     assert result.observed.answer is Answer.YES
     assert result.observed.attempts[-1].ended_at == "novice"
+
+
+def test_a_difference_is_drawn_in_junit_and_first_in_the_summary(tmp_path: Path) -> None:
+    """A NAT that forwards what the article says it does not: CI shows where the SYN went."""
+    folder = own_topologies(tmp_path)
+    opened = 'unsolicited = "drop"\n\n[[nat.forward]]\nport = 3389\nto_port = 3389\n'
+    replace_in(folder / "devices" / "nat.toml", 'unsolicited = "drop"\n', opened)
+    arguments = ("--topologies", folder, "--method", "file", "--novice", "nat")
+    ended = run(tmp_path / "out", *arguments)
+    assert ended.status == 1
+    assert ended.scenario("file/nat+direct").verdict is Verdict.DIFFERS
+    junit = (ended.folder / "junit.xml").read_text(encoding="utf-8")
+    assert "novice.nat" in junit
+    assert "SYN-ACK" in junit
+    summary = (ended.folder / "summary.md").read_text(encoding="utf-8")
+    assert "file/nat+direct" in summary
+    assert "differs" in summary

@@ -217,7 +217,7 @@ def test_a_scenarios_folder_that_no_run_made_is_somebody_else_s(
     assert "--out" in line
 
 
-@pytest.mark.parametrize("name", ["results.json", "junit.xml"])
+@pytest.mark.parametrize("name", ["results.json", "junit.xml", "summary.md"])
 def test_a_result_of_somebody_else_s_is_not_replaced(
     tmp_path: Path, good: tuple[str, ...], name: str
 ) -> None:

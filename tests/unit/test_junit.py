@@ -14,6 +14,8 @@ from harness.judge.model import ScenarioResult
 from harness.report.junit import write_junit
 from harness.words import End
 
+TABLE_2 = "Table 2: Save Invitation as a File and Send Invitation as an E-mail Methods"
+
 
 def document(path: Path, *scenarios: ScenarioResult) -> ET.Element:
     write_junit(results(*scenarios), path / "junit.xml")
@@ -32,7 +34,7 @@ def properties(element: ET.Element) -> dict[str, str]:
     }
 
 
-def test_there_is_a_suite_for_each_method_with_its_counts(tmp_path: Path) -> None:
+def test_there_is_a_suite_for_each_table_with_its_counts(tmp_path: Path) -> None:
     root = document(
         tmp_path,
         *article(
@@ -45,9 +47,8 @@ def test_there_is_a_suite_for_each_method_with_its_counts(tmp_path: Path) -> Non
         for suite in root
     ]
     assert counts == [
-        ("messenger", "12", "0", "0", "0"),
-        ("email", "12", "0", "0", "0"),
-        ("file", "12", "1", "1", "0"),
+        ("Table 1: Windows Messenger", "12", "0", "0", "0"),
+        (TABLE_2, "24", "1", "1", "0"),
     ]
     assert (root.attrib["tests"], root.attrib["failures"], root.attrib["errors"]) == (
         "36",
@@ -56,20 +57,57 @@ def test_there_is_a_suite_for_each_method_with_its_counts(tmp_path: Path) -> Non
     )
 
 
-def test_a_case_is_named_by_method_and_id_and_has_its_time(tmp_path: Path) -> None:
-    found = case(tmp_path, scenario("file", "nat", "direct", observed("no"), seconds=1.5))
-    assert found.attrib == {"classname": "file", "name": "file/nat+direct", "time": "1.5"}
+def test_the_prose_and_scenarios_beyond_the_article_have_suites_of_their_own(
+    tmp_path: Path,
+) -> None:
+    root = document(
+        tmp_path,
+        scenario("file", "nat,nat", "direct", observed("no")),
+        scenario("file", "icf", "direct", observed("yes")),
+        scenario("file", "nat", "direct", observed("no")),
+    )
+    assert [(suite.attrib["name"], suite.attrib["tests"]) for suite in root] == [
+        (TABLE_2, "1"),
+        ("Prose", "1"),
+        ("Other scenarios", "1"),
+    ]
+
+
+def test_a_case_is_named_by_part_and_id_and_has_its_time_in_milliseconds(tmp_path: Path) -> None:
+    found = case(tmp_path, scenario("file", "nat", "direct", observed("no"), seconds=1.50049))
+    assert found.attrib == {
+        "classname": f"ra-harness.{TABLE_2}",
+        "name": "file/nat+direct",
+        "time": "1.5",
+    }
+
+
+def test_a_case_has_its_attempts_as_output_and_then_their_drawing(tmp_path: Path) -> None:
+    result = scenario("file", "nat", "direct", observed("no"))
+    write_junit(results(result), tmp_path / "junit.xml", {result.id: "expert ---> nat\x1b"})
+    assert ET.parse(tmp_path / "junit.xml").findtext(".//system-out") == (
+        "expert -> 80.1.2.3:3389  timeout at novice.nat: dropped by the forward chain (0.01 s)\n"
+        "\nexpert ---> nat"
+    )
+
+
+def test_a_case_without_attempts_has_no_output(tmp_path: Path) -> None:
+    assert case(tmp_path, scenario("file", "nat", "nat", None)).find("system-out") is None
 
 
 def test_an_agreement_passes(tmp_path: Path) -> None:
     found = case(tmp_path, scenario("file", "nat", "direct", observed("no")))
-    assert [child.tag for child in found] == ["properties"]
+    assert [child.tag for child in found] == ["properties", "system-out"]
 
 
 def test_what_the_article_leaves_open_passes_and_says_so(tmp_path: Path) -> None:
     found = case(tmp_path, scenario("file", "nat,nat", "direct", observed("no")))
-    assert [child.tag for child in found] == ["properties"]
-    assert properties(found) == {"verdict": "undocumented", "observed": "no"}
+    assert [child.tag for child in found] == ["properties", "system-out"]
+    assert properties(found) == {
+        "verdict": "undocumented",
+        "method": "file",
+        "observed": "no",
+    }
 
 
 def test_a_case_has_every_answer_as_a_property(tmp_path: Path) -> None:
@@ -78,6 +116,7 @@ def test_a_case_has_every_answer_as_a_property(tmp_path: Path) -> None:
     )
     assert properties(case(tmp_path, result)) == {
         "verdict": "agrees",
+        "method": "file",
         "documented": "no",
         "claim": "file-email/novice/nat",
         "predicted": "no",
@@ -118,7 +157,7 @@ def test_a_harness_that_failed_is_an_error_that_says_why(tmp_path: Path) -> None
 
 def test_a_suite_says_what_was_run_and_on_what(tmp_path: Path) -> None:
     [suite] = document(tmp_path, scenario("file", "nat", "nat", observed("no")))
-    assert suite.attrib["timestamp"] == "2026-03-01T12:00:00+00:00"
+    assert suite.attrib["timestamp"] == "2026-03-01T12:00:00"
     assert properties(suite) == {
         "run": "20260301-120000-1a2b",
         "runtime": "namespaces",

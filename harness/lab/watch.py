@@ -34,10 +34,13 @@ class Watch:
     def drain(self) -> None:
         """Read what is there now in every node, and only then call back.
 
-        A SYN's end may be read before its beginning: they are in different sockets. When all are
-        read the beginning is known, for it was logged first.
+        A SYN's end may be read before its beginning: they are in different sockets, and the SYN may
+        set out while they are read in turn. So all are read until none has more: the beginning of
+        whatever was read was logged before it.
         """
-        logged = [each for node, sock in self._sockets.items() for each in _read(node, sock)]
+        logged: list[Logged] = []
+        while more := [each for node, sock in self._sockets.items() for each in _read(node, sock)]:
+            logged += more
         fresh = [sighting for each in logged if (sighting := each.sighting()) is not None]
         self.logged += logged
         self.sightings += fresh

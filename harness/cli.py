@@ -308,6 +308,26 @@ def judge_again(path: Path) -> None:
 
 
 @cli.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+def report(folder: Path) -> None:
+    """Write FOLDER/report.html: a results folder as one page, with everything that it needs inside.
+
+    \b
+    Examples:
+      ra-harness report results
+    """
+    from harness.report.html import write_report  # noqa: PLC0415
+    from harness.report.results_file import read_results  # noqa: PLC0415
+    from harness.runner.reporting import gather  # noqa: PLC0415
+    from harness.runner.results_folder import REPORT, RESULTS  # noqa: PLC0415
+
+    results = read_results(folder / RESULTS)
+    evidence, notes = gather(results, folder)
+    write_report(results, evidence, folder / REPORT, notes)
+    click.echo(f"report: {folder / REPORT}")
+
+
+@cli.command()
 @click.argument("old", type=click.Path(path_type=Path, exists=True))
 @click.argument("new", type=click.Path(path_type=Path, exists=True))
 def diff(old: Path, new: Path) -> None:

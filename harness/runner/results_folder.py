@@ -18,6 +18,7 @@ from harness.runner.ladders import drawn
 RESULTS = "results.json"
 JUNIT = "junit.xml"
 SUMMARY = "summary.md"
+REPORT = "report.html"
 BUNDLES = "scenarios"
 
 # In the bundles' folder; a folder without it is somebody else's and is not touched.
@@ -89,7 +90,7 @@ class ResultsFolder:
     def _prepare(self) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
         bundles = self.path / BUNDLES
-        earlier = [self.path / name for name in (BUNDLES, RESULTS, JUNIT, SUMMARY)]
+        earlier = [self.path / name for name in (BUNDLES, RESULTS, JUNIT, SUMMARY, REPORT)]
         found = [path for path in earlier if path.exists()]
         if found and not (bundles / _MARK).exists():
             raise OutputError(
@@ -98,7 +99,7 @@ class ResultsFolder:
             )
         if found:
             shutil.rmtree(bundles)
-        for name in (RESULTS, JUNIT, SUMMARY):
+        for name in (RESULTS, JUNIT, SUMMARY, REPORT):
             (self.path / name).unlink(missing_ok=True)
         probe = self.path / _PROBE
         try:

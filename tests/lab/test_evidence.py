@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
-from runs import own_topologies, replace_in, run
+from runs import COMMAND, own_topologies, replace_in, run
 from worlds import in_lab, topology
 
 from harness.assistance.people import Terms
@@ -162,3 +163,18 @@ def test_a_difference_is_drawn_in_junit_and_first_in_the_summary(tmp_path: Path)
     summary = (ended.folder / "summary.md").read_text(encoding="utf-8")
     assert "file/nat+direct" in summary
     assert "differs" in summary
+
+
+def test_the_report_of_a_run_has_its_bundles_evidence_in_it(tmp_path: Path) -> None:
+    ended = run(tmp_path / "out", "--method", "file", "--novice", "upnp-nat")
+    written = subprocess.run(
+        [*COMMAND, "report", ended.folder], capture_output=True, text=True, check=False
+    )
+    assert (written.returncode, written.stderr) == (0, "")
+    page = (ended.folder / "report.html").read_text(encoding="utf-8")
+    assert "<svg" in page
+    assert "SYN-ACK" in page
+    assert "UPLOADINFO" in page
+    # What the gateway calls itself in its UPnP description.
+    assert "Debian router" in page
+    assert "scenarios/file/upnp-nat+direct/capture.pcapng" in page

@@ -1,0 +1,58 @@
+"use strict";
+// Without this script the page reads the same: it adds the filters, and the keyboard to the panels.
+const page = document.getElementById("page");
+const form = document.getElementById("filters");
+const tagged = [...document.querySelectorAll("#page [data-standing]")];
+const rows = tagged.filter((each) => each.hasAttribute("data-row"));
+let opener = null;
+let scrolled = 0;
+
+function filter() {
+  const { standing, method, device } = form.elements;
+  const fits = (each) =>
+    (!standing.value || each.dataset.standing === standing.value) &&
+    (!method.value || each.dataset.method === method.value) &&
+    (!device.value || each.dataset.devices.split(" ").includes(device.value));
+  for (const each of tagged) {
+    each.classList.toggle("out", !fits(each));
+  }
+  document.getElementById("count").value = `${rows.filter(fits).length} of ${rows.length} scenarios`;
+}
+
+function panel() {
+  const id = decodeURIComponent(location.hash.slice(1));
+  const found = document.getElementById(id);
+  return found && found.classList.contains("panel") ? found : null;
+}
+
+function show() {
+  const open = panel();
+  page.inert = Boolean(open);
+  if (open) {
+    open.focus();
+    open.scrollTop = 0;
+  } else if (opener) {
+    window.scrollTo(0, scrolled);
+    opener.focus({ preventScroll: true });
+    opener = null;
+  }
+}
+
+page.addEventListener("click", (event) => {
+  const link = event.target.closest('a[href^="#"]');
+  if (link) {
+    opener = link;
+    scrolled = window.scrollY;
+  }
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && panel()) {
+    location.hash = "#page";
+  }
+});
+form.addEventListener("change", filter);
+form.addEventListener("submit", (event) => event.preventDefault());
+window.addEventListener("hashchange", show);
+form.hidden = false;
+filter();
+show();

@@ -1,0 +1,82 @@
+"""Gathers from a results folder's bundles what the report shows of them."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.errors import DefinitionError
+from harness.judge.model import Attempt, Results, ScenarioResult
+from harness.judge.trace import Trace
+from harness.report.html import Evidence
+from harness.runner.bundle import TRANSCRIPT, VERDICT, Bundle, unpack
+from harness.runner.evidence import INVITATIONS
+from harness.runner.ladders import journeys
+from harness.words import Role
+
+_FRIENDLY_NAME = re.compile(r"<friendlyName>([^<]{1,200})</friendlyName>")
+_TOLD = "upnp answer"
+
+
+def gather(results: Results, folder: Path) -> tuple[dict[str, Evidence], list[str]]:
+    """Return each scenario's evidence by id, and the notes of the devices that were used.
+
+    A scenario whose bundle is not there, or is none, is shown by its result alone.
+    """
+    found, notes = {}, dict[str, str]()
+    for result in results.scenarios:
+        bundle = _bundle(folder, result)
+        if bundle is None:
+            continue
+        found[result.id] = _evidence(bundle)
+        for device in bundle.definition.topology.devices:
+            if device.note:
+                notes[device.name] = f"{device.name}: {device.note}"
+    return found, list(notes.values())
+
+
+def _bundle(folder: Path, result: ScenarioResult) -> Bundle | None:
+    if result.bundle is None or ".." in Path(result.bundle).parts:
+        return None
+    try:
+        return unpack(folder / result.bundle)
+    except DefinitionError:
+        return None
+
+
+def _evidence(bundle: Bundle) -> Evidence:
+    made: tuple[tuple[Attempt, Trace], ...] = ()
+    missing = ""
+    try:
+        made = tuple(journeys(bundle.path))
+    except DefinitionError as error:
+        missing = str(error)
+    return Evidence(
+        topology=bundle.definition.topology,
+        journeys=made,
+        no_journeys=missing,
+        invitation=bundle.files.get(INVITATIONS[Role.NOVICE], b"").decode("latin-1"),
+        files=(*bundle.files, VERDICT),
+        devices_said=tuple(dict.fromkeys(_names(bundle))),
+    )
+
+
+def _names(bundle: Bundle) -> Iterator[tuple[str, str]]:
+    """Yield what gateways call themselves in their UPnP descriptions, by node."""
+    for content in bundle.files.get(TRANSCRIPT, b"").splitlines():
+        line = _read(content)
+        if line.get("event") == _TOLD:
+            for name in _FRIENDLY_NAME.findall(str(line.get("text"))):
+                yield str(line.get("node")), html.unescape(name)
+
+
+def _read(content: bytes) -> Mapping[str, Any]:
+    try:
+        line = json.loads(content)
+    except (ValueError, RecursionError):
+        return {}
+    return line if isinstance(line, dict) else {}

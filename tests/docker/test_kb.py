@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from containers_of import Ended, harness, results
 from docker import DockerClient
@@ -32,6 +34,17 @@ def test_the_whole_kb_is_observed_alike(
     ended, found = by_docker
     assert ended.status == 0, ended.err
     assert found.run.runtime == "docker"
+    assert _observations(found) == _observations(by_namespaces)
+
+
+@pytest.mark.timeout(300)
+def test_the_whole_kb_is_observed_alike_in_a_box(
+    engine: DockerClient, by_namespaces: Results, tmp_path: Path
+) -> None:
+    ended = harness("run", "--runtime", "boxed", "--out", tmp_path / "out")
+    assert ended.status == 0, ended.err
+    found = results(tmp_path / "out")
+    assert found.run.runtime == "boxed"
     assert _observations(found) == _observations(by_namespaces)
 
 

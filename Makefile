@@ -24,7 +24,7 @@ matrix: setup ## Run every device against every device (RUNTIME, OUT as above)
 test: setup-tests ## Pass the tests (ARGS="-k nat" picks some)
 	@exec .venv/bin/pytest tests/unit tests/lab tests/docker $(ARGS)
 
-browser: setup-tests ## Look at the report in Chromium (needs chromium, chromium-driver, npm)
+browser: setup-tests ## Look at the report (chromium, chromium-driver, npm)
 	@npm ci --silent --prefix tests/browser
 	@exec .venv/bin/pytest tests/browser $(ARGS)
 
@@ -40,7 +40,7 @@ bench: setup-tests ## Measure how long scenarios take (RUNTIME)
 doctor: setup ## Say what this machine can run, and what it lacks
 	@$(HARNESS) doctor $(ARGS)
 
-engine: setup ## See to it that a Docker engine answers; install and start one if need be
+engine: setup ## Install and start a Docker engine where none answers
 	@exec .venv/bin/python -m harness.engine
 
 images: setup ## Build the images that RUNTIME=docker and RUNTIME=boxed use
@@ -52,7 +52,7 @@ setup: ## Install what is missing: Debian packages, .venv, the project
 setup-tests:
 	@$(BOOTSTRAP) --tests
 
-clean: ## Remove results, caches, .venv, this clone's images, containers of dead runs
+clean: ## Remove results, caches, .venv, own images, what dead runs left
 	@test -f harness/bootstrap.py
 	@if [ -x .venv/bin/ra-harness ]; then .venv/bin/ra-harness clean; fi
 	@rm -rf results dist .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
@@ -61,7 +61,8 @@ clean: ## Remove results, caches, .venv, this clone's images, containers of dead
 help: ## List what make can do
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 	@echo
-	@echo 'Variables: RUNTIME (namespaces, docker, boxed), OUT, ARGS (more arguments for the command), PYTHON (3.11 or newer).'
-	@echo 'make itself ends with 0 or 2 and names the status of the command it ran. For the exact'
-	@echo 'one, call .venv/bin/ra-harness: 0 all as documented, 1 something differs, 2 wrong use,'
+	@echo 'Variables: RUNTIME (namespaces, docker, boxed), OUT, ARGS (more arguments for'
+	@echo 'the command), PYTHON (3.11 or newer).'
+	@echo 'make itself ends with 0 or 2 and names the status of the command it ran. For'
+	@echo 'the exact one, .venv/bin/ra-harness: 0 all as documented, 1 differs, 2 misuse,'
 	@echo '3 something proved nothing, 130 interrupted.'

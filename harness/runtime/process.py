@@ -12,10 +12,11 @@ import signal
 import socket
 import subprocess
 import sys
-import traceback
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
+from harness.runtime.child import finish
 from harness.runtime.netns import NetNs
 from harness.runtime.syscalls import die_with_parent
 
@@ -34,21 +35,24 @@ def fork_program(
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     parent = os.getpid()
     pid = os.fork()
-    if pid:
-        theirs.close()
-        return pid, ours
-    status = 1
-    try:
-        die_with_parent()
-        if os.getppid() == parent:
-            _become(namespace, theirs, folder, log)
-            start()
-            status = 0
-    except BaseException:  # noqa: BLE001 - nothing of the parent's code may run in the child
-        traceback.print_exc()
-    finally:
-        sys.stderr.flush()
-        os._exit(status)
+    if pid == 0:
+        finish(partial(_be_program, parent, start, namespace, theirs, folder, log))
+    theirs.close()
+    return pid, ours
+
+
+def _be_program(
+    parent: int,
+    start: Callable[[], None],
+    namespace: NetNs,
+    streams: socket.socket,
+    folder: Path,
+    log: Path,
+) -> None:
+    die_with_parent()
+    if os.getppid() == parent:
+        _become(namespace, streams, folder, log)
+        start()
 
 
 def spawn_daemon(

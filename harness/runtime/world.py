@@ -14,13 +14,14 @@ import os
 import signal
 import socket
 import sys
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from harness.errors import MachineError
 from harness.runtime import syscalls
+from harness.runtime.child import finish
 from harness.runtime.pool import MAX_MESSAGE, channel, send_on
 from harness.runtime.syscalls import die_with_parent, mount, unshare
 
@@ -105,7 +106,7 @@ def _outer(probe: Probe, body: Body, sock: socket.socket) -> None:
         if os.getppid() == parent:
             pid = os.fork()
             if pid == 0:
-                _first_process(probe, body, sock)
+                finish(partial(_first_process, probe, body, sock))
             sock.close()
             # waitpid returns when the kernel has ended every process of the pid namespace.
             signal.signal(signal.SIGTERM, lambda *_: os.kill(pid, signal.SIGKILL))
@@ -118,18 +119,9 @@ def _outer(probe: Probe, body: Body, sock: socket.socket) -> None:
 
 
 def _first_process(probe: Probe, body: Body, sock: socket.socket) -> None:
-    """Be the world's first process; never returns."""
-    status = 1
-    try:
-        die_with_parent()
-        _prepare(probe, sock)
-        body(sock)
-        status = 0
-    except BaseException:  # noqa: BLE001 - nothing of the parent's code may run in the child
-        traceback.print_exc()
-    finally:
-        sys.stderr.flush()
-        os._exit(status)
+    die_with_parent()
+    _prepare(probe, sock)
+    body(sock)
 
 
 def _prepare(probe: Probe, sock: socket.socket) -> None:

@@ -10,10 +10,11 @@ import os
 import signal
 import socket
 import sys
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
+from harness.runtime.child import finish
 from harness.runtime.pool import channel
 from harness.runtime.syscalls import die_with_parent
 
@@ -31,7 +32,7 @@ def beside(body: Callable[[socket.socket], None]) -> Iterator[socket.socket]:
     pid = os.fork()
     if pid == 0:
         ours.close()
-        _child(body, theirs, parent)
+        finish(partial(_child, body, theirs, parent))
     theirs.close()
     try:
         yield ours
@@ -42,17 +43,8 @@ def beside(body: Callable[[socket.socket], None]) -> Iterator[socket.socket]:
 
 
 def _child(body: Callable[[socket.socket], None], sock: socket.socket, parent: int) -> None:
-    """Be the child; never returns."""
-    status = 1
-    try:
-        # Ctrl-C reaches the command alone, which then ends this.
-        os.setsid()
-        die_with_parent()
-        if os.getppid() == parent:
-            body(sock)
-            status = 0
-    except BaseException:  # noqa: BLE001 - nothing of the parent's code may run in the child
-        traceback.print_exc()
-    finally:
-        sys.stderr.flush()
-        os._exit(status)
+    # Ctrl-C reaches the command alone, which then ends this.
+    os.setsid()
+    die_with_parent()
+    if os.getppid() == parent:
+        body(sock)

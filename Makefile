@@ -8,7 +8,7 @@ ARGS ?=
 export RUNTIME OUT
 .NOTPARALLEL:
 .DEFAULT_GOAL := kb
-.PHONY: kb matrix test browser check bench doctor engine images setup setup-tests clean help
+.PHONY: kb matrix test check bench doctor engine images setup setup-tests clean help
 
 # -I and -S keep the caller's own modules and settings out, and the set-up quick.
 BOOTSTRAP = $(PYTHON) -IS harness/bootstrap.py
@@ -22,11 +22,7 @@ matrix: setup ## Run every device against every device (RUNTIME, OUT as above)
 	@$(HARNESS) matrix --runtime "$$RUNTIME" --out "$$OUT" $(ARGS)
 
 test: setup-tests ## Pass the tests (ARGS="-k nat" picks some)
-	@exec .venv/bin/pytest tests/unit tests/lab tests/docker $(ARGS)
-
-browser: setup-tests ## Look at the report (chromium, chromium-driver, npm)
-	@npm ci --silent --prefix tests/browser
-	@exec .venv/bin/pytest tests/browser $(ARGS)
+	@exec .venv/bin/pytest tests/unit tests/lab tests/docker tests/browser $(ARGS)
 
 check: setup-tests ## Check format, lint, types and the import layers
 	@.venv/bin/ruff format --check .

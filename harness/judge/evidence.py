@@ -10,12 +10,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from harness.judge import black_box
 from harness.judge.journey import Event, Sighting, attempt
 from harness.judge.model import Control, Observed, Winner
 from harness.judge.trace import Packets, Trace, contradiction, trace
 from harness.protocol.packet import parse
 from harness.protocol.pcapng import Frame
 from harness.protocol.replies import Dialled
+from harness.topology.plan import LabPlan
 from harness.words import Answer, End, Role
 
 SENT = "sent"
@@ -141,6 +143,20 @@ def capture_control(frames: Sequence[Frame], interfaces: Sequence[str], lost: in
         passed=bool(frames) and not lost,
         detail=f"{len(frames)} frames on {len(interfaces)} interfaces, {lost} lost",
     )
+
+
+def mirrored(plan: LabPlan, frames: Sequence[Frame]) -> Sequence[Frame]:
+    """Return the frames of a capture with those of the lab's real routers, if it has any."""
+    wires = {
+        f"{near.node}/{near.interface}": f"{far.node}/{far.interface}"
+        for near, far in plan.gear_wires.items()
+    }
+    return black_box.mirrored(frames, wires) if wires else frames
+
+
+def seen_of_gear(plan: LabPlan, frames: Sequence[Frame]) -> list[Sighting]:
+    """Return what the real routers of a lab did, read off its capture."""
+    return black_box.sightings(mirrored(plan, frames), plan.gear) if plan.gear else []
 
 
 def trace_of(call: Call, packets: Packets, proxies: Mapping[Role, str | None]) -> Trace:

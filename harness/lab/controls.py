@@ -151,7 +151,7 @@ def only_listening(name: str, seen: Seen, node: str, wanted: Collection[str]) ->
 
 def prepare(plan: LabPlan) -> None:
     """Find out in advance what nft lists for the nodes of a lab."""
-    for node in plan.nodes:
+    for node in plan.own:
         if node.part in RULED:
             reference(ruleset(node))
 

@@ -10,14 +10,18 @@ from types import TracebackType
 from testinfra.host import Host
 
 from harness.errors import ScenarioError
+from harness.judge.evidence import seen_of_gear
+from harness.judge.journey import Sighting
 from harness.judge.model import Control
 from harness.lab import miniupnpd, proxies, renewal
 from harness.lab.controls import control_node, host_of, open_invitation
 from harness.lab.daemon import Daemon, Service
+from harness.lab.gear_probe import probe_gear
 from harness.lab.probes import probe_sites
 from harness.lab.program import NodeProgram, Told
 from harness.lab.ruleset import closing, opening, ruleset
 from harness.lab.watch import Watch
+from harness.protocol.pcapng import Frame
 from harness.runtime import nftables
 from harness.runtime.capture import Capture
 from harness.runtime.meter import CpuMeter
@@ -44,6 +48,7 @@ class Lab(AbstractContextManager["Lab"]):
         self.evidence = CpuMeter()
         self._site_controls: list[Control] = []
         self.capture: Capture | None = None
+        self._captured: list[Frame] = []
         self._captures = capture
         self._maker = maker
         self._told = told
@@ -58,9 +63,10 @@ class Lab(AbstractContextManager["Lab"]):
         """
         plan = self.plan
         try:
-            self._nodes = self._maker.make({node.name: node.part for node in plan.nodes})
-            wire({node.name: node.stack for node in plan.nodes}, plan.links, self.namespaces)
-            for node in plan.nodes:
+            self._nodes = self._maker.make({node.name: node.part for node in plan.own})
+            stacks = {node.name: node.stack for node in plan.own}
+            wire(stacks, plan.own_links, self.namespaces, plan.gear_wires)
+            for node in plan.own:
                 self._load(node.name, ruleset(node))
             self.watch = Watch(self.namespaces)
             if self._captures:
@@ -101,13 +107,25 @@ class Lab(AbstractContextManager["Lab"]):
         """
         self._told = told
         self.controls = renewal.renew(self.plan, self._nodes)
-        for node in self.plan.nodes:
+        for node in self.plan.own:
             if node.device is not None:
                 self._load(node.name, f"flush ruleset\n{ruleset(node)}")
         self.watch.forget()
+        self._captured.clear()
         if self.capture is not None:
             self.capture.read()
         self._start_daemons()
+
+    def captured(self) -> list[Frame]:
+        """Return all that was captured since the lab came up, or was made anew."""
+        if self.capture is not None:
+            self._captured += self.capture.read()
+        return self._captured
+
+    def sightings(self) -> list[Sighting]:
+        """Return what every kernel saw so far, a real router's read off the capture."""
+        self.watch.drain()
+        return self.watch.sightings + seen_of_gear(self.plan, self.captured())
 
     def disk(self, node: str) -> Path:
         """Return the folder that is a node's disk."""
@@ -124,21 +142,23 @@ class Lab(AbstractContextManager["Lab"]):
 
         ``loaded`` has each node's rules from then on, as nft lists them.
         """
-        ports: dict[str, list[str]] = {}
+        ports = {node.name: [*node.listens] for node in self.plan.own}
         for daemon in self._daemons:
             self.controls.append(daemon.control())
-            ports.setdefault(daemon.node, []).extend(daemon.service.listens)
-        for node in self.plan.nodes:
+            ports[daemon.node] += daemon.service.listens
+        for node in self.plan.own:
             with self.evidence:
                 self.loaded[node.name] = self.rules(node.name)
                 host = self._host(node.name)
-                self.controls += control_node(host, node, ports.get(node.name, ()))
+                self.controls += control_node(host, node, ports[node.name])
 
     async def probe(self) -> None:
         """Show by packets that each site is what it should be, and record it: once for a lab."""
         if not self._site_controls:
             with self.evidence:
                 self._site_controls = await probe_sites(self.plan, self.namespaces, self.watch)
+                if self.plan.gear:
+                    self._site_controls += await probe_gear(self.plan, self.namespaces, self.watch)
                 self.watch.forget()
         self.controls += self._site_controls
 
@@ -186,7 +206,7 @@ class Lab(AbstractContextManager["Lab"]):
     def _start_daemons(self) -> None:
         self._daemons = [
             Daemon(service, node.name, self._nodes[node.name])
-            for node in self.plan.nodes
+            for node in self.plan.own
             for service in _services_of(node)
         ]
 

@@ -35,7 +35,10 @@ FIRST_PORT = 20000
 async def probe_sites(
     plan: LabPlan, namespaces: Mapping[str, NetNs], watch: Watch
 ) -> list[Control]:
-    """Probe both sites of a lab in which no invitation is open and no mapping was asked for.
+    """Probe the sites of a lab in which no invitation is open and no mapping was asked for.
+
+    A site with a real router is for :mod:`harness.lab.gear_probe`: what its router does is no
+    precondition of a scenario but what the scenario is about.
 
     - REACHES: whoever speaks for the site, its host or else its proxy, is answered by the services'
       address and by the internet router's. Where a firewall lets only named ports out, every such
@@ -56,7 +59,8 @@ async def probe_sites(
     """
     network = Network(plan)
     ports = _Ports.of(plan.topology)
-    sites = [_lay_out(network, role, ports) for role in Role]
+    ours = [role for role in Role if site_of(plan.topology, role).gear is None]
+    sites = [_lay_out(network, role, ports) for role in ours]
     found = await send([probe for site in sites for probe in site.first], namespaces, watch)
     inward = [probe for site in sites for probe in _inward(site, found, ports)]
     if inward:

@@ -36,7 +36,7 @@ def renew(plan: LabPlan, nodes: Mapping[str, Node]) -> list[Control]:
     unclosed = {name: _await_closed(node) for name, node in nodes.items()}
     return [
         _clean(nodes[each.name], each.name, left[each.name], unclosed[each.name])
-        for each in plan.nodes
+        for each in plan.own
     ]
 
 

@@ -10,14 +10,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Any
 
 from harness.assistance.people import Order
-from harness.judge.evidence import CAPTURE_CONTROL, Call, Line, Logged
+from harness.judge.evidence import CAPTURE_CONTROL, Call, Line
 from harness.judge.journey import Event, Sighting
-from harness.judge.model import Control, Observed, ScenarioResult
+from harness.judge.model import Observed
 from harness.lab.controls import FORWARDING, RULED
 from harness.lab.controls import RULES as RULES_CONTROL
 from harness.lab.ruleset import ruleset
@@ -25,9 +24,9 @@ from harness.protocol import incident
 from harness.protocol.packet import Packet, Segment, parse
 from harness.protocol.pcapng import Frame
 from harness.runner.evidence import INVITATIONS, RULES
-from harness.runner.scenario import OFFER_CONTROL, Scenario
-from harness.topology.model import Site
-from harness.topology.plan import LabPlan, plan
+from harness.runner.scenario import OFFER_CONTROL
+from harness.runner.shown import Evidence
+from harness.topology.plan import LabPlan
 from harness.words import Method, Role
 
 _ETHERNET = 14
@@ -45,39 +44,13 @@ _PEOPLE = frozenset(role.value for role in Role)
 Endpoint = tuple[str, int]
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """All that a bundle shows, read; ``frames`` is None where the run captured nothing.
-
-    ``result`` is what ``verdict.json`` says, ``observed`` what was derived from the rest.
-    """
-
-    scenario: Scenario
-    nodes: Mapping[str, Any]
-    result: ScenarioResult
-    files: Mapping[str, bytes]
-    transcript: Sequence[Line]
-    logged: Sequence[Logged]
-    sightings: Sequence[Sighting]
-    frames: Sequence[Frame] | None
-    controls: Sequence[Control]
-    made: Sequence[Call]
-    observed: Observed
-
-    @property
-    def sites(self) -> Mapping[Role, Site]:
-        """Both people's sites."""
-        topology = self.scenario.topology
-        return {Role.NOVICE: topology.novice, Role.EXPERT: topology.expert}
-
-
 def contradictions(shown: Evidence, planned: Mapping[str, Any]) -> Iterator[str]:
     """Yield, in one line each, what cannot all be true; ``planned`` is what the nodes must be.
 
     Raises:
         ValueError: a rule listing or an invitation is none.
     """
-    lab = plan(shown.scenario.topology)
+    lab = shown.lab
     yield from _defined(shown, planned)
     yield from _controls(shown, lab)
     yield from _rules(shown, lab)
@@ -105,7 +78,7 @@ def _controls(shown: Evidence, lab: LabPlan) -> Iterator[str]:
     made = {(control.name, control.node): control for control in shown.controls}
     wanted = [
         (name, node.name)
-        for node in lab.nodes
+        for node in lab.own
         if node.part in RULED or node.device is not None
         for name in (FORWARDING, RULES_CONTROL)
     ]
@@ -114,10 +87,8 @@ def _controls(shown: Evidence, lab: LabPlan) -> Iterator[str]:
             yield f"controls.json: {name!r} is missing for {node}"
     for role, site in shown.sites.items():
         offer = made.get((OFFER_CONTROL, role.value))
-        box = next(iter(site.boxes), None)
-        wants = box is not None and box.maps_ports
         found = _reply(shown.transcript, role, "search").get("offered") is not None
-        if offer is None or offer.passed != (found == wants):
+        if offer is None or offer.passed != (site.offers_mapping in (None, found)):
             yield f"controls.json: {OFFER_CONTROL!r} at the {role} is not as the transcript has it"
     whole = [control for control in shown.controls if control.name == CAPTURE_CONTROL]
     if bool(whole) != (shown.frames is not None):
@@ -130,9 +101,9 @@ def _controls(shown: Evidence, lab: LabPlan) -> Iterator[str]:
 
 def _rules(shown: Evidence, lab: LabPlan) -> Iterator[str]:
     """Each node had the rules of its definition, and its kernel logged by no others."""
-    known = {node.name for node in lab.nodes}
+    known = {node.name for node in lab.own}
     prefixes: dict[str, set[str]] = {}
-    for node in lab.nodes:
+    for node in lab.own:
         name = f"{RULES}/{node.name}.nft"
         listing = shown.files.get(name, b"").decode()
         words = Counter(_RULE_WORDS.findall(listing))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from harness.assistance.people import INVITATION
 from harness.lab.lab import Lab
@@ -54,7 +54,7 @@ def capture_file(interfaces: tuple[str, ...], frames: list[Frame], lost: int) ->
     return stream.getvalue()
 
 
-def upnp_exchanges(plan: LabPlan, frames: list[Frame]) -> Iterator[tuple[str, Facts]]:
+def upnp_exchanges(plan: LabPlan, frames: Sequence[Frame]) -> Iterator[tuple[str, Facts]]:
     """Yield node and transcript line for everything said to and by a gateway's UPnP web server."""
     # A frame's clock counts from 1970, a transcript's from the machine's start.
     offset = time.monotonic() - time.time()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
@@ -10,15 +9,14 @@ from pathlib import Path
 from rich.console import Console
 
 from harness.errors import DefinitionError
-from harness.judge.evidence import Logged, calls, observe, trace_of
+from harness.judge.evidence import trace_of
 from harness.judge.model import Attempt
 from harness.judge.trace import Packets, Trace
-from harness.protocol import pcapng
-from harness.protocol.pcapng import CaptureError
 from harness.report.ladder import print_ladder
-from harness.runner.bundle import TRANSCRIPT, unpack
-from harness.runner.evidence import CAPTURE, KERNEL
+from harness.runner.bundle import unpack
+from harness.runner.evidence import CAPTURE
 from harness.runner.scenario import proxies_of
+from harness.runner.shown import show
 
 # Of the characters that a CI server shows in a line.
 _WIDTH = 100
@@ -36,17 +34,13 @@ def journeys(path: Path) -> Iterator[tuple[Attempt, Trace]]:
     if CAPTURE not in bundle.files:
         raise DefinitionError(f"{path} has no {CAPTURE}: the run was made with --no-capture")
     try:
-        packets = Packets(pcapng.read(BytesIO(bundle.files[CAPTURE])))
-        lines = [json.loads(line) for line in bundle.files[TRANSCRIPT].splitlines()]
-        logged = [Logged.read(json.loads(line)) for line in bundle.files[KERNEL].splitlines()]
-        sightings = [seen for each in logged if (seen := each.sighting()) is not None]
-        made = calls(lines)
-        proxies = proxies_of(bundle.definition.topology)
-        observed = observe(made, sightings, proxies)
-    except (CaptureError, ValueError, KeyError, TypeError, RecursionError) as error:
+        shown = show(bundle)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         said = str(error).splitlines()
         raise DefinitionError(f"{path} is damaged: {said[0] if said else error!r}") from error
-    for call, attempt in zip(made, observed.attempts, strict=True):
+    packets = Packets(shown.seen_frames)
+    proxies = proxies_of(shown.scenario.topology)
+    for call, attempt in zip(shown.made, shown.observed.attempts, strict=True):
         yield attempt, trace_of(call, packets, proxies)
 
 

@@ -23,6 +23,7 @@ from harness.runner.results_folder import ResultsFolder
 from harness.runner.scenario import Scenario
 from harness.runtime.meter import CpuMeter
 from harness.runtime.pool import Message
+from harness.topology.model import chain_name
 from harness.words import Answer, Verdict
 
 
@@ -150,14 +151,18 @@ def documented_answer(scenario: Scenario) -> Documented | None:
 
     Of several statements one with a definite answer is taken. The tables say nothing of the port
     that the expert listens on, so they speak of a scenario whichever it is; of a proxy's client
-    they do not speak.
+    they do not speak, and nothing of the article of a router without a public address.
     """
+    if scenario.topology.internet.reserved:
+        return None
     if not scenario.variant.proxy_client:
-        claim = claim_for(scenario.method, scenario.novice, scenario.expert)
+        claim = claim_for(scenario.method, *scenario.stands_for)
         if claim is not None:
             return Documented(answer=claim.answer, claim=claim.id, source=claim.source)
+    novice, expert = map(chain_name, scenario.stands_for)
     statements = sorted(
-        statements_for(scenario.id), key=lambda statement: statement.answer is Answer.DEPENDS
+        statements_for(f"{scenario.method}/{novice}+{expert}{scenario.variant.suffix}"),
+        key=lambda statement: statement.answer is Answer.DEPENDS,
     )
     if not statements:
         return None

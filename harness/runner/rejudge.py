@@ -7,90 +7,29 @@ is known by its checksums and, where those were mended, by what its files say ag
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from io import BytesIO
-from itertools import islice
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import BaseModel, Field, FiniteFloat, TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from harness.errors import DefinitionError
 from harness.judge.evidence import (
-    Line,
-    Logged,
-    calls,
     capture_control,
     journey_controls,
-    observe,
     trace_controls,
 )
-from harness.judge.model import Control, Results, ScenarioResult
+from harness.judge.model import Results, ScenarioResult
 from harness.judge.verdict import judge, summarize
-from harness.protocol import pcapng
-from harness.protocol.pcapng import CaptureError, Frame
 from harness.report.results_file import first_error
 from harness.report.wording import plain
-from harness.runner import evidence
-from harness.runner.bundle import CONTROLS, TRANSCRIPT, VERDICT, Bundle, nodes, read, unpack
-from harness.runner.contradictions import Evidence, contradictions
+from harness.runner.bundle import VERDICT, Bundle, nodes, read, unpack
+from harness.runner.contradictions import contradictions
 from harness.runner.record import documented_answer, predicted_answer
 from harness.runner.results_folder import BUNDLES, RESULTS
 from harness.runner.scenario import proxies_of
-from harness.words import End, Verdict
-
-# A run's own bundle has a hundredth of these. They bound what a made-up one can cost.
-_MAX_LINES = 20_000
-_MAX_FRAMES = 50_000
-_MAX_ATTEMPTS = 32
-
-
-class _Attempt(BaseModel):
-    """As :class:`harness.protocol.replies.Dialled` is written down."""
-
-    address: str
-    port: int
-    local_port: int
-    started: FiniteFloat
-    seconds: FiniteFloat
-    end: End
-    detail: str
-    via_proxy: bool
-    session: str | None
-    proven: FiniteFloat | None
-
-
-class _Facts(BaseModel):
-    """What a command or its reply says, as far as a judge needs it."""
-
-    attempts: Annotated[tuple[_Attempt, ...], Field(max_length=_MAX_ATTEMPTS)] = ()
-    offered: str | None = None
-
-
-class _Line(BaseModel):
-    """One line of a transcript, as far as a judge needs it; which keys it has is its meaning."""
-
-    node: str
-    event: str = ""
-    asked: str = ""
-    answered: int = 0
-    id: int = 0
-    session: str | None = None
-    address: str = ""
-    port: int = 0
-    local_port: int = 0
-    via_proxy: bool = False
-    facts: _Facts = _Facts()
-
-    @classmethod
-    def read(cls, line: bytes) -> Line:
-        """Return the keys that a line has, each with a value of its kind."""
-        return cls.model_validate_json(line).model_dump(exclude_unset=True)
-
-
-_LOGGED = TypeAdapter(dict[str, str])
-_CONTROL_LIST = TypeAdapter(tuple[Control, ...])
+from harness.runner.shown import show
+from harness.words import Verdict
 
 
 @dataclass(frozen=True)
@@ -183,14 +122,14 @@ def _judge(bundle: Bundle) -> ScenarioResult:
 
 def _derive(bundle: Bundle) -> ScenarioResult:
     """Derive everything but times from the files of a bundle."""
-    shown = _show(bundle)
+    shown = show(bundle)
     why = next(contradictions(shown, nodes(shown.scenario.topology)), None)
     if why is not None:
         return _invalid(bundle.result, f"the bundle contradicts itself: {why}")
     derived = trace_controls(shown.observed)
     if shown.frames is not None:
         proxies = proxies_of(shown.scenario.topology)
-        derived += journey_controls(shown.made, shown.observed, shown.frames, proxies)
+        derived += journey_controls(shown.made, shown.observed, shown.seen_frames, proxies)
         seen_on = sorted({frame.interface for frame in shown.frames})
         derived.append(capture_control(shown.frames, seen_on, lost=0))
     controls = list(shown.controls)
@@ -208,50 +147,6 @@ def _derive(bundle: Bundle) -> ScenarioResult:
             "why": why,
         }
     )
-
-
-def _show(bundle: Bundle) -> Evidence:
-    """Read every file of a bundle.
-
-    Raises:
-        ValueError: a file is not what it should be.
-        KeyError: a file or a part of it is missing.
-    """
-    scenario, files = bundle.definition.scenario(), bundle.files
-    logged = [Logged.read(_LOGGED.validate_json(line)) for line in _lines(files, evidence.KERNEL)]
-    sightings = [seen for each in logged if (seen := each.sighting()) is not None]
-    transcript: list[Line] = [_Line.read(line) for line in _lines(files, TRANSCRIPT)]
-    made = calls(transcript)
-    return Evidence(
-        scenario=scenario,
-        nodes=bundle.definition.nodes,
-        result=bundle.result,
-        files=files,
-        transcript=transcript,
-        logged=logged,
-        sightings=sightings,
-        frames=_frames(files),
-        controls=_CONTROL_LIST.validate_json(files[CONTROLS]),
-        made=made,
-        observed=observe(made, sightings, proxies_of(scenario.topology)),
-    )
-
-
-def _frames(files: Mapping[str, bytes]) -> list[Frame] | None:
-    content = files.get(evidence.CAPTURE)
-    if content is None:
-        return None
-    frames = list(islice(pcapng.read(BytesIO(content)), _MAX_FRAMES + 1))
-    if len(frames) > _MAX_FRAMES:
-        raise CaptureError(f"{evidence.CAPTURE} has more than {_MAX_FRAMES} frames")
-    return frames
-
-
-def _lines(files: Mapping[str, bytes], name: str) -> list[bytes]:
-    content = files[name]
-    if content.count(b"\n") > _MAX_LINES:
-        raise ValueError(f"{name} has more than {_MAX_LINES} lines")
-    return content.splitlines()
 
 
 def _results(path: Path) -> Results | None:

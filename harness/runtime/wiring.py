@@ -6,7 +6,7 @@ kernel's RTNL lock.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -22,6 +22,9 @@ LINK_DEADLINE = 5.0
 
 # The kernel's index of lo in every new namespace.
 _LOOPBACK = 1
+
+# Above whatever index an interface that is there already may have.
+_BEYOND_THERE = 1 << 20
 
 _SYSCTL_ROOT = Path("/proc/sys/net")
 
@@ -45,17 +48,21 @@ _BRIDGE_SYSCTL = "bridge/bridge-nf-call-iptables"
 
 
 def wire(
-    stacks: Mapping[str, Stack], links: Sequence[Link], namespaces: Mapping[str, NetNs]
+    stacks: Mapping[str, Stack],
+    links: Sequence[Link],
+    namespaces: Mapping[str, NetNs],
+    there: Collection[Plug] = (),
 ) -> None:
     """Make every link, address and route; return when all links carry packets.
 
     Each link starts at a node that comes before its other end's: so a node's interfaces are all
-    there when its turn comes.
+    there when its turn comes. Interfaces that are ``there`` already have their address, and the
+    routes of a node that has no others.
 
     Raises:
         ScenarioError: a link did not come up before :data:`LINK_DEADLINE` seconds.
     """
-    numbers = _numbers(stacks, links)
+    numbers = _numbers(stacks, links, there)
     with ExitStack() as sockets:
         netlinks = {}
         for name, stack in stacks.items():
@@ -67,14 +74,17 @@ def wire(
             for link in links:
                 if link.a.node == name:
                     _add_veth(netlinks[name], link, numbers, namespaces[link.b.node])
-            _configure(netlinks[name], name, stack, numbers)
+            if any(Plug(name, each.name) not in there for each in stack.interfaces):
+                _configure(netlinks[name], name, stack, numbers)
         for plug, number in numbers.items():
             if not _await_up(netlinks[plug.node], number):
                 where = f"{plug.node}/{plug.interface}"
                 raise ScenarioError(f"{where} did not come up within {LINK_DEADLINE:g} s")
 
 
-def _numbers(stacks: Mapping[str, Stack], links: Sequence[Link]) -> dict[Plug, int]:
+def _numbers(
+    stacks: Mapping[str, Stack], links: Sequence[Link], there: Collection[Plug]
+) -> dict[Plug, int]:
     """Choose every interface's index, so that the kernel need not be asked for it."""
     plugs = [plug for link in links for plug in (link.a, link.b)]
     plugs += [
@@ -83,7 +93,7 @@ def _numbers(stacks: Mapping[str, Stack], links: Sequence[Link]) -> dict[Plug, i
         for interface in stack.interfaces
         if interface.ports
     ]
-    taken = dict.fromkeys(stacks, _LOOPBACK)
+    taken = dict.fromkeys(stacks, _LOOPBACK) | {plug.node: _BEYOND_THERE for plug in there}
     numbers = {}
     for plug in plugs:
         taken[plug.node] += 1
@@ -108,7 +118,9 @@ def _set_sysctls(stack: Stack) -> None:
 def _configure(netlink: IPRoute, name: str, stack: Stack, numbers: Mapping[Plug, int]) -> None:
     netlink.link("set", index=_LOOPBACK, state="up")
     for interface in stack.interfaces:
-        number = numbers[Plug(name, interface.name)]
+        number = numbers.get(Plug(name, interface.name))
+        if number is None:
+            continue
         if interface.ports:
             netlink.link("add", ifname=interface.name, index=number, kind="bridge")
         for port in interface.ports:

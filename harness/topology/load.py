@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from harness.errors import DefinitionError
+from harness.topology.addresses import check_disjoint, check_host
 from harness.topology.model import (
     LAN_PREFIX,
     ChainLink,
@@ -23,8 +24,6 @@ from harness.topology.model import (
     Topology,
     TopologyFile,
     chain_name,
-    check_disjoint,
-    check_host,
 )
 from harness.words import Role
 
@@ -73,8 +72,7 @@ class Library:
         self.folder = folder
         self.internet = _read(Internet, folder / "internet.toml")
         self.devices = {
-            path.stem: _read(Device, path, {"name": path.stem})
-            for path in sorted((folder / "devices").glob("*.toml"))
+            path.stem: _read_device(path) for path in sorted((folder / "devices").glob("*.toml"))
         }
 
     def from_file(self, path: Path) -> Topology:
@@ -220,6 +218,13 @@ def _check_hosts(
             raise ValueError(f"{key}: a device or neighbour of this site has that name already")
         addresses.add(neighbour.address)
         names.add(neighbour.name)
+
+
+def _read_device(path: Path) -> Device:
+    device = _read(Device, path, {"name": path.stem})
+    if device.gear is not None:
+        raise DefinitionError(f"{path}: gear: a real router is described in a bench file instead")
+    return device
 
 
 def _read(model: type[Model], path: Path, extra: Mapping[str, str] | None = None) -> Model:

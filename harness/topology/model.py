@@ -12,6 +12,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from harness.topology.addresses import check_disjoint, check_host, check_router
+
 Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
 # A name becomes part of a node's name, which is shown next to an interface as NODE/IFACE.
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
@@ -19,8 +21,6 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
 
 LAN_PREFIX = 24
 """The prefix of each LAN that is taken from a routed block."""
-
-_THIS_NETWORK = IPv4Network("0.0.0.0/8")
 
 
 class Definition(BaseModel):
@@ -51,17 +51,19 @@ class IspLink(Definition):
     """The link between the core router and one site (or the services).
 
     ``routed`` is a block of addresses that the internet routes to the site: a box that does not
-    translate takes its LAN from it, 256 addresses each.
+    translate takes its LAN from it, 256 addresses each. ``reserved`` says that the addresses are
+    meant to be such as no public host has, as a carrier's are behind its NAT (RFC 6598).
     """
 
     router: IPv4Interface
     site: IPv4Address
     routed: IPv4Network | None = None
+    reserved: bool = False
 
     @model_validator(mode="after")
     def _site_is_in_the_subnet(self) -> IspLink:
         check_router(self.router, "router")
-        if not self.router.ip.is_global:
+        if not (self.router.ip.is_global or self.reserved):
             raise ValueError(
                 f"router {self.router.ip} is reserved: a UPnP daemon refuses to map on such a link"
             )
@@ -98,6 +100,11 @@ class Internet(Definition):
     def _links_are_apart(self) -> Internet:
         check_disjoint(self.networks())
         return self
+
+    @property
+    def reserved(self) -> bool:
+        """Whether a site has no public address."""
+        return self.novice.reserved or self.expert.reserved
 
     def networks(self) -> list[tuple[str, IPv4Network]]:
         """Return every network of the internet with its name."""
@@ -223,11 +230,24 @@ class NatPmp(Definition):
     """A NAT-PMP server at UDP 5351 of the LAN address (RFC 6886)."""
 
 
+class Gear(Definition):
+    """What stands for a device is a real router: what the bench file says of it.
+
+    ``claims`` is the device whose class its maker states, by name: the article's answers for that
+    device are what it is held against.
+    """
+
+    model: str
+    firmware: str
+    claims: Name
+
+
 class Device(Definition):
-    """What a host can stand behind: one file under ``topologies/devices``.
+    """What a host can stand behind: one file under ``topologies/devices``, or a real router.
 
     It is exactly one of a NAT, a firewall, a host firewall and a proxy. A host firewall has no LAN;
-    a firewall without one takes it from the site's routed block.
+    a firewall without one takes it from the site's routed block. Of ``gear`` nothing is built: the
+    rest is what its maker claims, and what it was found to be.
     """
 
     name: Name
@@ -241,6 +261,7 @@ class Device(Definition):
     proxy: Proxy | None = None
     upnp: Upnp | None = None
     nat_pmp: NatPmp | None = None
+    gear: Gear | None = None
 
     @model_validator(mode="after")
     def _is_one_thing(self) -> Device:
@@ -341,6 +362,29 @@ class Site(Definition):
         return next((device for device in self.chain if device.proxy is not None), None)
 
     @property
+    def gear(self) -> Device | None:
+        """The real router of the chain, if it has one."""
+        return next((device for device in self.chain if device.gear is not None), None)
+
+    @property
+    def offers_mapping(self) -> bool | None:
+        """Whether its host must be offered a mapping protocol; None where nobody can promise it.
+
+        What a real router offers is for it to show.
+        """
+        box = next(iter(self.boxes), None)
+        if box is not None and box.gear is not None:
+            return None
+        return box is not None and box.maps_ports
+
+    @property
+    def stands_for(self) -> tuple[str, ...]:
+        """The chain's device names, of a real router the device that it is claimed to be."""
+        return tuple(
+            device.name if device.gear is None else device.gear.claims for device in self.chain
+        )
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The chain's device names, host outward; empty for a direct host."""
         return tuple(device.name for device in self.chain)
@@ -368,36 +412,3 @@ class Topology(Definition):
 def chain_name(chain: tuple[str, ...]) -> str:
     """Name a chain as scenario ids do."""
     return ",".join(chain) or "direct"
-
-
-def check_host(host: IPv4Address, subnet: IPv4Interface, key: str) -> None:
-    """Raise ValueError unless ``host`` can be a host of the subnet beside its router."""
-    network = subnet.network
-    if host not in network:
-        raise ValueError(f"{key} {host} is outside its subnet {network}")
-    if host == subnet.ip:
-        raise ValueError(f"{key} {host} is the router's own address")
-    _check_host_address(host, network, key)
-
-
-def check_router(router: IPv4Interface, key: str) -> None:
-    """Raise ValueError unless the router's own address can be one of its subnet."""
-    _check_host_address(router.ip, router.network, key)
-
-
-def _check_host_address(address: IPv4Address, network: IPv4Network, key: str) -> None:
-    if address.is_loopback or address.is_multicast or address in _THIS_NETWORK:
-        raise ValueError(f"{key} {address} is no address of a host (RFC 1122 3.2.1.3)")
-    if address in (network.network_address, network.broadcast_address):
-        raise ValueError(f"{key} {address} is not a host address of {network}")
-
-
-def check_disjoint(named: list[tuple[str, IPv4Network]]) -> None:
-    """Raise ValueError naming the first two networks that overlap."""
-    for index, (name, network) in enumerate(named):
-        for other_name, other in named[:index]:
-            if network.overlaps(other):
-                raise ValueError(
-                    f"{name} ({network}) overlaps {other_name} ({other}); "
-                    "give one of them another subnet"
-                )

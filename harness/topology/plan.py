@@ -19,12 +19,16 @@ from harness.words import Role
 INTERNET = "internet"
 SERVICES = "services"
 
+INTERNET_SERVES = ("UDP 67", "UDP 53", "TCP 53")
+"""Where the internet's DHCP and DNS server listens: real routers ask it."""
+
 
 class Kind(StrEnum):
     """What a node is there for."""
 
     HOST = "host"
     DEVICE = "device"
+    GEAR = "gear"
     INTERNET = "internet"
     SERVICES = "services"
 
@@ -39,6 +43,7 @@ class NodePlan:
     ``inward`` is where a hand-made forward of a box goes: to the next address inward, but past
     firewalls, behind which addresses are not translated. ``device`` of a host is the firewall that
     is on it. ``stranger`` is the TCP port on which a host answers without holding an invitation.
+    ``listens`` is what listens there beside that, in every lab.
     """
 
     name: str
@@ -47,6 +52,7 @@ class NodePlan:
     device: Device | None = None
     inward: IPv4Address | None = None
     stranger: int | None = None
+    listens: tuple[str, ...] = ()
 
     @property
     def part(self) -> Part:
@@ -76,6 +82,31 @@ class LabPlan:
         return self._by_name[name]
 
     @property
+    def own(self) -> tuple[NodePlan, ...]:
+        """The nodes that the lab makes: all but real routers."""
+        return tuple(node for node in self.nodes if node.kind is not Kind.GEAR)
+
+    @property
+    def own_links(self) -> tuple[Link, ...]:
+        """The links that the lab makes: between its own nodes."""
+        gear = self.gear
+        return tuple(
+            link for link in self.links if link.a.node not in gear and link.b.node not in gear
+        )
+
+    @property
+    def gear(self) -> frozenset[str]:
+        """The nodes that are real routers."""
+        return frozenset(node.name for node in self.nodes if node.kind is Kind.GEAR)
+
+    @property
+    def gear_wires(self) -> dict[Plug, Plug]:
+        """The real routers' own plugs, by the plug of a node of the lab that each is wired to."""
+        gear = self.gear
+        ends = [(link.a, link.b) for link in self.links] + [(link.b, link.a) for link in self.links]
+        return {near: far for near, far in ends if far.node in gear and near.node not in gear}
+
+    @property
     def services(self) -> IPv4Address:
         """The address of the mail server and the Messenger relay."""
         return self.topology.internet.services.site
@@ -88,6 +119,7 @@ def plan(topology: Topology) -> LabPlan:
     links: list[Link] = []
     core: list[Interface] = []
     routes: list[Route] = []
+    listens: list[str] = []
     for role, site, link in (
         (Role.NOVICE, topology.novice, internet.novice),
         (Role.EXPERT, topology.expert, internet.expert),
@@ -95,12 +127,16 @@ def plan(topology: Topology) -> LabPlan:
         outermost = _add_site(role, site, link, nodes, links)
         if link.routed is not None:
             routes.append(Route(link.routed, link.site))
-        core.append(_join_core(role.value, outermost, link, links))
+        # A real router's wire stays, whichever person is behind it.
+        name = role.value if site.gear is None else site.gear.name
+        listens += [] if site.gear is None else INTERNET_SERVES
+        core.append(_join_core(name, outermost, link, links))
     router = internet.services.router
     nodes.append(_host(SERVICES, internet.services.site, router, Kind.SERVICES, router.ip))
     core.append(_join_core(SERVICES, Plug(SERVICES, "eth0"), internet.services, links))
     stack = Stack(tuple(core), None, forwards=True, routes=tuple(routes))
-    nodes.append(NodePlan(INTERNET, Kind.INTERNET, stack))
+    serves = tuple(dict.fromkeys(listens))
+    nodes.append(NodePlan(INTERNET, Kind.INTERNET, stack, listens=serves))
     return LabPlan(topology, tuple(nodes), tuple(links))
 
 
@@ -164,7 +200,8 @@ def _add_site(
             forwards=device.proxy is None,
             routes=tuple(behind),
         )
-        nodes.append(NodePlan(name, Kind.DEVICE, stack, device=device, inward=inward))
+        kind = Kind.DEVICE if device.gear is None else Kind.GEAR
+        nodes.append(NodePlan(name, kind, stack, device=device, inward=inward))
         # What is behind a box that does not translate is reached through it.
         inside = [*(route.to for route in behind), device.subnet.network]
         behind = [Route(network, own) for network in inside] if device.firewall else []

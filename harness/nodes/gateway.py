@@ -1,8 +1,8 @@
 """The novice's side of port mapping: find the gateway's protocol, map the port, remove it again.
 
-UPnP goes through miniupnpc once the description's URL is known: its own discovery cannot be made
-to stop at the first answer. NAT-PMP is two messages of a dozen bytes, see
-:mod:`harness.protocol.natpmp`.
+UPnP's control point is :mod:`harness.nodes.igd`; NAT-PMP is two messages of a dozen bytes, see
+:mod:`harness.protocol.natpmp`. The gateway may be a real router, and is not trusted: whatever it
+does, each of these ends within seconds, and nobody but the gateway is asked.
 """
 
 from __future__ import annotations
@@ -11,21 +11,33 @@ import asyncio
 import contextlib
 import secrets
 import socket
-from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Address
-from typing import Any, Protocol, TypeVar
+from typing import Protocol
 
-import miniupnpc
-
+from harness.nodes import pmp
 from harness.nodes.host import own_address
+from harness.nodes.igd.control import ControlPoint, fetch_description
+from harness.nodes.igd.discovery import receive, send_search
+from harness.nodes.igd.sockets import HostSockets
 from harness.protocol import natpmp, ssdp
+from harness.protocol.igd.errors import IgdError, UpnpFault
+from harness.protocol.igd.reply import HttpLimits
+from harness.protocol.igd.soap import Code
 
-_T = TypeVar("_T")
-_RECEIVE = 4096
 _DESCRIPTION = "Remote Assistance"
 _PORT_TRIES = 8
 _FIRST_FREE_PORT = 1024
+
+_UPNP_SECONDS = 10.0
+"""Seconds that all of a mapping or its removal may take; a router's part in one is milliseconds."""
+
+_LIMITS = HttpLimits(seconds=5.0)
+
+# What clients do with refusals: a gateway of version 1 may know only mappings without an end, and
+# some say so by "invalid arguments"; a port may be somebody else's.
+_NO_LEASES = (Code.ONLY_PERMANENT_LEASES, Code.INVALID_ARGS)
+_TAKEN = (Code.CONFLICT, Code.CONFLICT_WITH_OTHER_MECHANISMS)
 
 
 class MappingError(Exception):
@@ -73,48 +85,69 @@ class _Upnp:
 
     protocol = "upnp"
 
-    def __init__(self, location: str) -> None:
+    def __init__(self, sockets: HostSockets, gateway: IPv4Address, location: str) -> None:
+        self._sockets = sockets
+        self._gateway = gateway
         self._location = location
-        self._igd = miniupnpc.UPnP()
-        self._selected = False
+        self._point: ControlPoint | None = None
 
     async def map(self, port: int, lifetime: int) -> Mapping:
-        await self._select()
         try:
-            external = IPv4Address(await self._call(self._igd.externalipaddress))
-        except ValueError as error:
-            raise MappingError("UPnP: the gateway has no external address") from error
+            async with asyncio.timeout(_UPNP_SECONDS):
+                return await self._map(port, lifetime)
+        except TimeoutError as error:
+            raise MappingError(f"UPnP: no mapping within {_UPNP_SECONDS:g} s") from error
+        except (IgdError, UpnpFault) as error:
+            raise MappingError(f"UPnP: {error}") from error
+
+    async def unmap(self, mapping: Mapping) -> None:
+        if self._point is None:
+            raise MappingError(f"UPnP: port {mapping.port} was not mapped here")
+        try:
+            async with asyncio.timeout(_UPNP_SECONDS):
+                await self._point.delete_port_mapping(mapping.port, "TCP")
+        except TimeoutError as error:
+            raise MappingError(f"UPnP: not removed within {_UPNP_SECONDS:g} s") from error
+        except (IgdError, UpnpFault) as error:
+            raise MappingError(f"UPnP: {error}") from error
+
+    async def _map(self, port: int, lifetime: int) -> Mapping:
+        self._point, external = await self._connection()
         for wanted in _ports_to_try(port):
             try:
-                await self._add(wanted, port, lifetime)
-            except MappingError as error:
-                if "Conflict" not in str(error):
+                await self._add(self._point, wanted, port, lifetime)
+            except UpnpFault as fault:
+                if fault.code not in _TAKEN:
                     raise
             else:
                 return Mapping(self.protocol, external, wanted, port)
         raise MappingError(f"UPnP: the gateway had none of {_PORT_TRIES} ports free")
 
-    async def unmap(self, mapping: Mapping) -> None:
-        await self._select()
-        if not await self._call(self._igd.deleteportmapping, mapping.port, "TCP"):
-            raise MappingError(f"UPnP: the gateway kept port {mapping.port}")
+    async def _connection(self) -> tuple[ControlPoint, IPv4Address]:
+        """Return the first connection that has an external address, and the address.
 
-    async def _select(self) -> None:
-        if not self._selected:
-            await self._call(self._igd.selectigd, self._location)
-            self._selected = True
+        A router with DSL may have two connection services, of which one is in use.
+        """
+        description = await fetch_description(self._sockets, self._location, self._gateway, _LIMITS)
+        problem: Exception = IgdError("the gateway's description has no WAN connection")
+        for service in description.wan_services:
+            point = ControlPoint(
+                self._sockets, self._gateway, self._location, description, service, _LIMITS
+            )
+            try:
+                return point, await point.external_address()
+            except (IgdError, UpnpFault) as error:
+                problem = error
+        raise problem
 
-    async def _add(self, external: int, port: int, lifetime: int) -> None:
-        igd = self._igd
-        await self._call(
-            igd.addportmapping, external, "TCP", igd.lanaddr, port, _DESCRIPTION, "", lifetime
-        )
-
-    async def _call(self, action: Callable[..., _T], *arguments: Any) -> _T:
+    async def _add(self, point: ControlPoint, external: int, port: int, lifetime: int) -> None:
+        own = self._sockets.address
         try:
-            return await asyncio.to_thread(action, *arguments)
-        except Exception as error:  # miniupnpc raises bare Exception for everything
-            raise MappingError(f"UPnP: {error}") from error
+            await point.add_port_mapping(external, "TCP", port, own, lifetime, _DESCRIPTION)
+        except UpnpFault as fault:
+            if fault.code not in _NO_LEASES or lifetime == 0:
+                raise
+            await point.add_port_mapping(external, "TCP", port, own, 0, _DESCRIPTION)
 
 
 class _NatPmp:
@@ -155,13 +188,11 @@ def _ports_to_try(port: int) -> list[int]:
 
 
 async def _find_upnp(gateway: IPv4Address, believe_refusal: bool) -> PortMapper | None:
-    own = str(own_address())
-    with _udp(own) as multicast, _udp(own) as unicast:
-        multicast.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(own))
-        multicast.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, ssdp.TTL)
-        multicast.sendto(ssdp.search(), (ssdp.GROUP, ssdp.PORT))
+    sockets = HostSockets(own_address())
+    with sockets.udp() as multicast, sockets.udp() as unicast:
+        await send_search(multicast, IPv4Address(ssdp.GROUP), ssdp.search())
         unicast.connect((str(gateway), ssdp.PORT))
-        unicast.send(ssdp.search())
+        await asyncio.get_running_loop().sock_sendall(unicast, ssdp.search())
         answers = [
             asyncio.create_task(_location(multicast, gateway)),
             asyncio.create_task(_location(unicast, gateway)),
@@ -172,7 +203,7 @@ async def _find_upnp(gateway: IPv4Address, believe_refusal: bool) -> PortMapper 
             for task in answers:
                 task.cancel()
             await asyncio.gather(*answers, return_exceptions=True)
-    return None if location is None else _Upnp(location)
+    return None if location is None else _Upnp(sockets, gateway, location)
 
 
 async def _first(answers: list[asyncio.Task[str]], believe_refusal: bool) -> str | None:
@@ -193,12 +224,11 @@ async def _first(answers: list[asyncio.Task[str]], believe_refusal: bool) -> str
 
 async def _location(sock: socket.socket, gateway: IPv4Address) -> str:
     """Wait for the gateway's answer; everybody else's, and every unusable one, is passed over."""
-    loop = asyncio.get_running_loop()
     while True:
-        answer, (address, _) = await loop.sock_recvfrom(sock, _RECEIVE)
-        if address == str(gateway):
-            with contextlib.suppress(ssdp.SsdpError):
-                return ssdp.read_location(answer, gateway)
+        answer = await receive(sock)
+        if answer.sender == gateway:
+            with contextlib.suppress(IgdError):
+                return answer.location(gateway)
 
 
 async def _find_nat_pmp(gateway: IPv4Address) -> PortMapper | None:
@@ -218,25 +248,7 @@ async def _ask_nat_pmp(gateway: IPv4Address, request: bytes) -> bytes | None:
 
     The gateway is given as long as a UPnP device has to answer a search.
     """
-    loop = asyncio.get_running_loop()
-    with (
-        _udp(str(own_address())) as sock,
-        contextlib.suppress(TimeoutError, OSError),
-    ):
-        sock.connect((str(gateway), natpmp.PORT))
-        async with asyncio.timeout(ssdp.MX):
-            wait = natpmp.FIRST_RETRY
-            while True:
-                await loop.sock_sendall(sock, request)
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(wait):
-                        return await loop.sock_recv(sock, _RECEIVE)
-                wait *= 2
+    sockets = HostSockets(own_address())
+    with contextlib.suppress(OSError):
+        return await pmp.ask(sockets, gateway, request, natpmp.FIRST_RETRY, ssdp.MX)
     return None
-
-
-def _udp(address: str) -> socket.socket:
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sock.setblocking(False)
-    sock.bind((address, 0))
-    return sock

@@ -35,6 +35,16 @@ class NatPmpError(ValueError):
     """The gateway refused, or what it sent is no answer to the request."""
 
 
+class NatPmpRefusal(NatPmpError):
+    """The gateway refused: ``result`` is its code, also one that has no name here."""
+
+    def __init__(self, result: int) -> None:
+        """Name the code."""
+        name = Result(result).name if result in set(Result) else str(result)
+        super().__init__(f"the gateway refused: {name.lower().replace('_', ' ')}")
+        self.result = result
+
+
 @dataclass(frozen=True)
 class TcpMapping:
     """A mapping as granted: ports, and the lifetime in seconds."""
@@ -62,7 +72,8 @@ def read_external_address(data: bytes) -> IPv4Address:
     """Read the answer to :func:`external_address_request`.
 
     Raises:
-        NatPmpError: it is none, or the gateway refused.
+        NatPmpRefusal: the gateway refused.
+        NatPmpError: it is none.
     """
     (address,) = struct.unpack("!4s", _body(data, _EXTERNAL_ADDRESS, 4))
     return IPv4Address(address)
@@ -72,9 +83,30 @@ def read_tcp_mapping(data: bytes) -> TcpMapping:
     """Read the answer to :func:`map_tcp_request`.
 
     Raises:
-        NatPmpError: it is none, or the gateway refused.
+        NatPmpRefusal: the gateway refused.
+        NatPmpError: it is none.
     """
     return TcpMapping(*struct.unpack("!HHI", _body(data, _MAP_TCP, 8)))
+
+
+def read_epoch(data: bytes) -> int:
+    """Return the seconds since the server began to keep its mappings, of any answer of a server.
+
+    Raises:
+        NatPmpError: it is too short to be an answer.
+    """
+    if len(data) < 8:
+        raise NatPmpError(f"an answer of {len(data)} bytes is too short")
+    (epoch,) = struct.unpack_from("!I", data, 4)
+    return int(epoch)
+
+
+def has_lost_state(before: int, now: int, elapsed: float) -> bool:
+    """Tell whether the server has forgotten its mappings in between (RFC 6886 3.6).
+
+    ``before`` and ``now`` are two epochs, ``elapsed`` the seconds between them by the own clock.
+    """
+    return now < before + elapsed * 7 / 8 - 2
 
 
 def _body(data: bytes, opcode: int, size: int) -> bytes:
@@ -82,8 +114,7 @@ def _body(data: bytes, opcode: int, size: int) -> bytes:
         raise NatPmpError(f"an answer of {len(data)} bytes is too short")
     version, answered, result, _ = struct.unpack_from("!BBHI", data)
     if result != Result.SUCCESS:
-        name = Result(result).name if result in set(Result) else str(result)
-        raise NatPmpError(f"the gateway refused: {name.lower().replace('_', ' ')}")
+        raise NatPmpRefusal(result)
     if (version, answered) != (_VERSION, _RESPONSE + opcode) or len(data) < 8 + size:
         raise NatPmpError(f"not an answer to opcode {opcode}: {data[:16].hex()}")
     return data[8 : 8 + size]

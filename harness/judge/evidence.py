@@ -98,18 +98,23 @@ def calls(transcript: Iterable[Line]) -> list[Call]:
 
 
 def observe(
-    made: Sequence[Call], sightings: Sequence[Sighting], proxies: Mapping[Role, str | None]
+    made: Sequence[Call],
+    sightings: Sequence[Sighting],
+    proxies: Mapping[Role, str | None],
+    lines: Iterable[Line] = (),
 ) -> Observed:
     """Join what the diallers know with what the kernels saw.
 
-    ``proxies`` has the node of each site's proxy.
+    ``proxies`` has the node of each site's proxy; ``lines`` are those of the transcript that may
+    tell of mappings.
     """
+    told = tuple(_told_of_mappings(lines))
     attempts = tuple(
         attempt(call.dialler, call.dialled, sightings, proxies[call.dialler]) for call in made
     )
     proven = [call for call in made if call.dialled.proven is not None]
     if not proven:
-        return Observed(answer=Answer.NO, winner=None, attempts=attempts)
+        return Observed(answer=Answer.NO, winner=None, attempts=attempts, told=told)
     first = min(proven, key=lambda call: call.dialled.proven or 0.0)
     winner = Winner(
         dialler=first.dialler,
@@ -117,7 +122,16 @@ def observe(
         port=first.dialled.port,
         seconds=round(first.dialled.seconds, 6),
     )
-    return Observed(answer=Answer.YES, winner=winner, attempts=attempts)
+    return Observed(answer=Answer.YES, winner=winner, attempts=attempts, told=told)
+
+
+def _told_of_mappings(lines: Iterable[Line]) -> Iterator[str]:
+    for line in lines:
+        if line.get("event") == "mapped":
+            external = f"{line['external']}:{line['port']}"
+            yield f"the {line['node']}'s gateway granted {external} by {line['protocol']}"
+        elif line.get("event") == "not mapped":
+            yield f"the {line['node']}'s gateway granted no mapping: {line['why']}"
 
 
 def trace_controls(observed: Observed) -> list[Control]:

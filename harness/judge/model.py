@@ -9,20 +9,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from harness.judge.card import Card
+from harness.judge.record import Record, Seconds
 from harness.words import Answer, End, Method, Role, Verdict
 
 SCHEMA: Final = 1
 
 Port = Annotated[int, Field(ge=0, le=65535)]
-Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
-
-class Record(BaseModel):
-    """A frozen record; fields that a later harness added are passed over."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Documented(Record):
@@ -66,11 +61,16 @@ class Winner(Record):
 
 
 class Observed(Record):
-    """What real TCP did: every attempt, in order, with its end."""
+    """What real TCP did: every attempt, in order, with its end.
+
+    ``told`` is what each person's computer was told by its gateway when it asked for a mapping, a
+    line each.
+    """
 
     answer: Literal[Answer.YES, Answer.NO]
     winner: Winner | None
     attempts: tuple[Attempt, ...]
+    told: tuple[str, ...] = ()
 
 
 class Control(Record):
@@ -113,10 +113,27 @@ class ScenarioResult(Record):
     bundle: str | None
 
 
+class Router(Record):
+    """A real router that scenarios were run against.
+
+    ``claims`` is the device whose class its maker states, ``gateway`` its LAN address, ``external``
+    the one on its WAN. ``wan_addressing`` says how it got that: ``dhcp`` or ``static``.
+    """
+
+    name: str
+    model: str
+    firmware: str
+    claims: str
+    gateway: str
+    external: str
+    wan_addressing: str
+
+
 class Run(Record):
     """Which run this was, on what, and for how long.
 
-    ``bundling`` is the CPU seconds that the harness itself spent on writing bundles.
+    ``bundling`` is the CPU seconds that the harness itself spent on writing bundles. ``routers``
+    are the real ones that stood in for devices.
     """
 
     id: str
@@ -127,6 +144,7 @@ class Run(Record):
     jobs: Annotated[int, Field(ge=1)]
     versions: dict[str, str]
     host: dict[str, str]
+    routers: tuple[Router, ...] = ()
 
 
 class Summary(Record):
@@ -140,7 +158,7 @@ class Summary(Record):
 
 
 class Results(Record):
-    """The whole of ``results.json``."""
+    """The whole of ``results.json``; ``cards`` has a card for each real router."""
 
     # The contract calls the version number of the layout "schema".
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
@@ -149,3 +167,4 @@ class Results(Record):
     run: Run
     scenarios: tuple[ScenarioResult, ...]
     summary: Summary
+    cards: tuple[Card, ...] = ()

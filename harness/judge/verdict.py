@@ -46,7 +46,7 @@ def explain(observed: Observed) -> str:
         f"{attempt.dialler} to {attempt.address}:{attempt.port} {attempt.how}"
         for attempt in observed.attempts
     )
-    return "; ".join(ends)
+    return "; ".join([*ends, *observed.told])
 
 
 def summarize(scenarios: Iterable[ScenarioResult]) -> Summary:

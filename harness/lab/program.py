@@ -84,6 +84,11 @@ class NodeProgram:
             return None
         return found()
 
+    @property
+    def events(self) -> list[Facts]:
+        """What it has told so far without being asked, each with its node."""
+        return [{**event, "node": self.node} for event in self._events]
+
     def write(self, message: Facts) -> None:
         """Send one line to the program."""
         if self._writer is None:

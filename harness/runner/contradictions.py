@@ -24,7 +24,7 @@ from harness.protocol import incident
 from harness.protocol.packet import Packet, Segment, parse
 from harness.protocol.pcapng import Frame
 from harness.runner.evidence import INVITATIONS, RULES
-from harness.runner.scenario import OFFER_CONTROL
+from harness.runner.programs import OFFER_CONTROL
 from harness.runner.shown import Evidence
 from harness.topology.plan import LabPlan
 from harness.words import Method, Role
@@ -202,7 +202,7 @@ def _observed(shown: Evidence) -> Iterator[str]:
 def _facts(observed: Observed) -> tuple[object, ...]:
     """Return what was observed without the words for it, which another version may choose anew."""
     attempts = [attempt.model_copy(update={"how": ""}) for attempt in observed.attempts]
-    return observed.answer, observed.winner, attempts
+    return observed.answer, observed.winner, attempts, observed.told
 
 
 def _said(transcript: Sequence[Line], role: Role, kind: str) -> list[Line]:

@@ -64,37 +64,19 @@ def run(
     topologies = list(dict.fromkeys(scenario.topology for scenario in scenarios))
     runtime.prepare(topologies, progress.say)
     labs = _labs(scenarios, runtime.shares_labs)
-    bundling = CpuMeter()
-    records = [Record(scenario, bundling) for scenario in scenarios]
-    results: dict[int, ScenarioResult] = {}
+    collected = Collector(scenarios, labs, folder, progress)
     body = partial(_serve, runtime, labs, choice)
     with runtime.world(body) as channel, progress:
         progress.started(len(scenarios))
-        while len(results) < len(scenarios) and (received := pool.receive(channel)):
-            message, content = received
-            lab = labs[int(message.pop("job"))]
-            if "ended" in message:
-                for number in lab:
-                    results[number] = records[number].result(folder, _ended(message, number, lab))
-                    progress.scenario_finished(results[number])
-            elif "failed" in message:
-                for number in lab:
-                    records[number].take(message)
-            elif "scenario" in message:
-                record = records[message.pop("scenario")]
-                if "began" in message:
-                    progress.scenario_started(record.scenario.id)
-                record.take(message, content)
-    for number, record in enumerate(records):
-        if number not in results:
-            results[number] = record.result(folder, None)
-    ordered = tuple(results[number] for number in range(len(scenarios)))
+        while not collected.over and (received := pool.receive(channel)):
+            collected.hear(*received)
+    ordered = collected.results()
     return Results(
         run=Run(
             id=run_id,
             started=started,
             seconds=round(time.monotonic() - begin, 3),
-            bundling=round(bundling.seconds, 3),
+            bundling=collected.bundling,
             runtime=runtime.name,
             jobs=choice.jobs,
             versions=versions(),
@@ -103,6 +85,64 @@ def run(
         scenarios=ordered,
         summary=summarize(ordered),
     )
+
+
+class Collector:
+    """Hears what labs send, and judges each scenario when its lab has ended."""
+
+    def __init__(
+        self,
+        scenarios: Sequence[Scenario],
+        labs: Sequence[Mapping[int, Scenario]],
+        folder: ResultsFolder,
+        progress: Progress,
+    ) -> None:
+        """Begin with nothing; ``labs`` groups the scenarios by number, as their jobs do."""
+        self._meter = CpuMeter()
+        self._labs = labs
+        self._folder = folder
+        self._progress = progress
+        self._records = [Record(scenario, self._meter) for scenario in scenarios]
+        self._results: dict[int, ScenarioResult] = {}
+
+    @property
+    def over(self) -> bool:
+        """Whether every scenario has been judged."""
+        return len(self._results) == len(self._records)
+
+    @property
+    def bundling(self) -> float:
+        """CPU seconds that writing bundles has taken."""
+        return round(self._meter.seconds, 3)
+
+    def hear(self, message: pool.Message, content: bytes) -> None:
+        """Take one message of a job.
+
+        Raises:
+            RunError: a bundle could not be written.
+        """
+        lab = self._labs[int(message.pop("job"))]
+        if "ended" in message:
+            for number in lab:
+                record = self._records[number]
+                result = record.result(self._folder, _ended(message, number, lab))
+                self._results[number] = result
+                self._progress.scenario_finished(result)
+        elif "failed" in message:
+            for number in lab:
+                self._records[number].take(message)
+        elif "scenario" in message:
+            record = self._records[message.pop("scenario")]
+            if "began" in message:
+                self._progress.scenario_started(record.scenario.id)
+            record.take(message, content)
+
+    def results(self) -> tuple[ScenarioResult, ...]:
+        """Return every result, in the scenarios' order; what nobody told of is an error."""
+        for number, record in enumerate(self._records):
+            if number not in self._results:
+                self._results[number] = record.result(self._folder, None)
+        return tuple(self._results[number] for number in range(len(self._records)))
 
 
 def _labs(scenarios: Sequence[Scenario], shared: bool) -> list[dict[int, Scenario]]:

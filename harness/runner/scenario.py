@@ -27,21 +27,12 @@ from harness.lab.lab import Lab
 from harness.lab.program import Facts
 from harness.protocol.pcapng import Frame
 from harness.runner import evidence
+from harness.runner.programs import SERVICES_OF, Programs
 from harness.runtime.node import Maker
 from harness.runtime.pool import Message, Send
 from harness.topology.model import Site, Topology, chain_name
-from harness.topology.plan import SERVICES, plan, proxy_node
+from harness.topology.plan import plan, proxy_node
 from harness.words import Method, Role
-
-READY_DEADLINE = 10.0
-
-# A service that a method does not need is not there to help it.
-_SERVICES = {
-    Method.FILE: ("reflector",),
-    Method.EMAIL: ("reflector", "mail"),
-    Method.MESSENGER: ("reflector", "relay"),
-}
-OFFER_CONTROL = "a mapping protocol is offered exactly where it should be"
 
 
 @dataclass(frozen=True)
@@ -231,49 +222,23 @@ class _Play:
         """Start every program that the method needs; a service it does not need is not there."""
         self._scenario = scenario
         self._lab = lab
-        self._people = {role: lab.start(role.value, role.value) for role in Role}
-        self._services = {name: lab.start(SERVICES, name) for name in _SERVICES[scenario.method]}
-        self._strangers = [
-            (lab.start(node.name, "stranger"), node.stranger)
-            for node in lab.plan.nodes
-            if node.stranger is not None
-        ]
+        self._programs = Programs(lab, SERVICES_OF[scenario.method])
 
     async def run(self) -> Played:
         """Play it."""
         lab, scenario = self._lab, self._scenario
-        for program in self._people.values():
-            await program.connect()
         services = Services(lab.plan.services, Role.EXPERT.value, secrets.token_urlsafe(9))
-        for name, service in self._services.items():
-            await service.connect()
-            if name == "mail":
-                service.write({services.mailbox: services.mailbox_password})
-        for name, service in self._services.items():
-            if await service.expect("ready", READY_DEADLINE) is None:
-                raise ScenarioError(f"the {name} did not start within {READY_DEADLINE:g} s")
-        for stranger, port in self._strangers:
-            await stranger.connect()
-            await stranger.ask("listen", READY_DEADLINE, port=port)
-        await self._search()
+        await self._programs.begin(services)
+        await self._programs.search(scenario.terms.believe_refusal)
         await lab.probe()
         lab.watch.follow(self._abandon)
         novice, expert = (self._person(role) for role in Role)
         calls = await assist(scenario.method, novice, expert, services, scenario.terms)
         proxies = proxies_of(scenario.topology)
-        observed = observe(calls, lab.sightings(), proxies)
+        told = [line for program in self._programs.people.values() for line in program.events]
+        observed = observe(calls, lab.sightings(), proxies, told)
         lab.controls += trace_controls(observed)
         return Played(calls, observed, proxies)
-
-    async def _search(self) -> None:
-        """Check on both sites that a mapping protocol is offered exactly where it should be."""
-        believe = self._scenario.terms.believe_refusal
-        asked = [
-            program.ask("search", READY_DEADLINE, believe_refusal=believe)
-            for program in self._people.values()
-        ]
-        for role, answer in zip(self._people, await asyncio.gather(*asked), strict=True):
-            self._lab.controls.append(_offer_control(role, self._site(role), answer["offered"]))
 
     def _person(self, role: Role) -> Person:
         lab, site = self._lab, self._site(role)
@@ -286,7 +251,7 @@ class _Play:
             proxy = ProxyServer(server.protocol.value, address, server.port)
         return Person(
             role,
-            self._people[role],
+            self._programs.people[role],
             _PathDisk(lab.disk(role.value)),
             firewall=_HostFirewall(lab, role.value) if opens else None,
             proxy=proxy,
@@ -303,7 +268,7 @@ class _Play:
         if sighting.event is Event.ENDED and (sent := origin(self._lab.watch.sightings, sighting)):
             node, syn = sent
             # The host's own, or its proxy's: both are named after the role.
-            dialler = self._people[Role(node.partition(".")[0])]
+            dialler = self._programs.people[Role(node.partition(".")[0])]
             dialler.post("abandon", address=str(syn.destination), port=syn.destination_port)
 
 
@@ -319,15 +284,3 @@ class _HostFirewall:
 
     def close(self, port: int) -> None:
         self._lab.close_port(self._node, port)
-
-
-def _offer_control(role: Role, site: Site, offered: str | None) -> Control:
-    """Compare what a host found at its gateway with what its site's innermost box offers."""
-    wanted = site.offers_mapping
-    should = {True: "should offer one", False: "should offer none", None: "a real router's choice"}
-    return Control(
-        name=OFFER_CONTROL,
-        node=role.value,
-        passed=wanted in (None, offered is not None),
-        detail=f"the gateway offers {offered or 'none'}, {should[wanted]}",
-    )

@@ -63,6 +63,9 @@ class _Line(BaseModel):
     port: int = 0
     local_port: int = 0
     via_proxy: bool = False
+    external: str = ""
+    protocol: str = ""
+    why: str = ""
     facts: _Facts = _Facts()
 
     @classmethod
@@ -137,7 +140,7 @@ def show(bundle: Bundle) -> Evidence:
         frames=frames,
         controls=_CONTROL_LIST.validate_json(files[CONTROLS]),
         made=made,
-        observed=observe(made, sightings, proxies_of(scenario.topology)),
+        observed=observe(made, sightings, proxies_of(scenario.topology), transcript),
     )
 
 

@@ -33,9 +33,9 @@ def program(name: str) -> Callable[[], None]:
 class NamespaceNode:
     """A network namespace; the processes that were started in it are children of this one."""
 
-    def __init__(self, disk: Path) -> None:
-        """Make the namespace and the disk."""
-        self.namespace = NetNs.create()
+    def __init__(self, disk: Path, namespace: NetNs | None = None) -> None:
+        """Make the disk, and the namespace unless one is given."""
+        self.namespace = namespace or NetNs.create()
         self.disk = disk
         self._programs: list[int] = []
         self._daemons: list[subprocess.Popen[bytes]] = []
@@ -116,8 +116,8 @@ def _processes_in(namespace: NetNs) -> Iterator[int]:
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             inside = (folder / "ns" / "net").stat().st_ino == here
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # it has ended: a zombie is in no namespace
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue  # it has ended, or is not ours
         if inside:
             yield int(folder.name)
 

@@ -23,9 +23,6 @@ LINK_DEADLINE = 5.0
 # The kernel's index of lo in every new namespace.
 _LOOPBACK = 1
 
-# Above whatever index an interface that is there already may have.
-_BEYOND_THERE = 1 << 20
-
 _SYSCTL_ROOT = Path("/proc/sys/net")
 
 # IPv4 settings that a new namespace copies from the host it was made on: a lab must not depend on
@@ -62,18 +59,21 @@ def wire(
     Raises:
         ScenarioError: a link did not come up before :data:`LINK_DEADLINE` seconds.
     """
-    numbers = _numbers(stacks, links, there)
+    numbers = _numbers(stacks, links)
+    busy = {plug.node for plug in there}
     with ExitStack() as sockets:
         netlinks = {}
         for name, stack in stacks.items():
             with namespaces[name].entered():
                 # Before any link is made: an interface copies its settings when it is.
-                _set_sysctls(stack)
+                set_sysctls(stack)
                 netlinks[name] = sockets.enter_context(IPRoute())
         for name, stack in stacks.items():
             for link in links:
                 if link.a.node == name:
                     _add_veth(netlinks[name], link, numbers, namespaces[link.b.node])
+            if name in busy:
+                numbers |= _asked(netlinks[name], name, numbers)
             if any(Plug(name, each.name) not in there for each in stack.interfaces):
                 _configure(netlinks[name], name, stack, numbers)
         for plug, number in numbers.items():
@@ -82,10 +82,17 @@ def wire(
                 raise ScenarioError(f"{where} did not come up within {LINK_DEADLINE:g} s")
 
 
-def _numbers(
-    stacks: Mapping[str, Stack], links: Sequence[Link], there: Collection[Plug]
-) -> dict[Plug, int]:
-    """Choose every interface's index, so that the kernel need not be asked for it."""
+def _asked(netlink: IPRoute, name: str, numbers: Mapping[Plug, int]) -> dict[Plug, int]:
+    """Ask for the indices of a node's own interfaces, where others were there before them."""
+    plugs = [plug for plug in numbers if plug.node == name]
+    return {plug: netlink.link_lookup(ifname=plug.interface)[0] for plug in plugs}
+
+
+def _numbers(stacks: Mapping[str, Stack], links: Sequence[Link]) -> dict[Plug, int]:
+    """Tell every interface's index, so that the kernel need not be asked for it.
+
+    A new namespace numbers its interfaces from 2 in the order in which they are made.
+    """
     plugs = [plug for link in links for plug in (link.a, link.b)]
     plugs += [
         Plug(name, interface.name)
@@ -93,7 +100,7 @@ def _numbers(
         for interface in stack.interfaces
         if interface.ports
     ]
-    taken = dict.fromkeys(stacks, _LOOPBACK) | {plug.node: _BEYOND_THERE for plug in there}
+    taken = dict.fromkeys(stacks, _LOOPBACK)
     numbers = {}
     for plug in plugs:
         taken[plug.node] += 1
@@ -106,7 +113,12 @@ def _add_veth(netlink: IPRoute, link: Link, numbers: Mapping[Plug, int], far: Ne
     netlink.link("add", ifname=link.a.interface, index=numbers[link.a], kind="veth", peer=peer)
 
 
-def _set_sysctls(stack: Stack) -> None:
+def set_sysctls(stack: Stack) -> None:
+    """Set what the calling thread's namespace must not have from the host it was made on.
+
+    Raises:
+        OSError: the kernel refuses.
+    """
     settings = {**_SYSCTLS, "ipv4/ip_forward": "1" if stack.forwards else "0"}
     bridges = any(interface.ports for interface in stack.interfaces)
     if bridges and (_SYSCTL_ROOT / _BRIDGE_SYSCTL).exists():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 from typing import Any, TypeVar
@@ -74,6 +75,13 @@ class Library:
         self.devices = {
             path.stem: _read_device(path) for path in sorted((folder / "devices").glob("*.toml"))
         }
+
+    def having(self, devices: Iterable[Device], internet: Internet) -> Library:
+        """Return a library with further devices and another internet."""
+        other = copy(self)
+        other.internet = internet
+        other.devices = {**self.devices, **{device.name: device for device in devices}}
+        return other
 
     def from_file(self, path: Path) -> Topology:
         """Read one topology file."""

@@ -13,6 +13,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from harness.topology.addresses import check_disjoint, check_host, check_router
+from harness.words import Role
 
 Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
 # A name becomes part of a node's name, which is shown next to an interface as NODE/IFACE.
@@ -402,6 +403,11 @@ class Topology(Definition):
     def name(self) -> str:
         """``NOVICE+EXPERT``, a chain's devices joined by commas, ``direct`` for none."""
         return f"{chain_name(self.novice.names)}+{chain_name(self.expert.names)}"
+
+    @property
+    def sites(self) -> dict[Role, Site]:
+        """Both sites, by who is there."""
+        return {Role.NOVICE: self.novice, Role.EXPERT: self.expert}
 
     @property
     def devices(self) -> tuple[Device, ...]:

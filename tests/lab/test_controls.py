@@ -29,8 +29,8 @@ from harness.lab.probes import NAT_CLASS, REACHES, TRANSLATION, UNSOLICITED
 from harness.report.progress import PlainProgress
 from harness.report.results_file import read_results
 from harness.runner import run as runner
-from harness.runner import scenario
 from harness.runner.catalogue import of_topology
+from harness.runner.programs import OFFER_CONTROL
 from harness.runner.results_folder import ResultsFolder
 from harness.runtime import nftables
 from harness.topology.load import Library, default_folder
@@ -220,7 +220,7 @@ def test_every_control_passes_in_a_lab_that_is_what_it_says(
         controls.RULES: ruled,
         controls.LISTENERS: ruled - mapping,
         controls.DAEMON: mapping,
-        scenario.OFFER_CONTROL: 2,
+        OFFER_CONTROL: 2,
         controls.INVITATION: 2,
     }
     assert {name: made[name] for name in expected} == expected
@@ -337,7 +337,7 @@ def test_a_mapping_daemon_that_ended_fails_by_its_last_words_and_by_its_ports(
     assert failed(result) == {
         (miniupnpd.CONTROL, node),
         (controls.DAEMON, node),
-        (scenario.OFFER_CONTROL, "novice"),
+        (OFFER_CONTROL, "novice"),
     }
     assert "it ended with status -9" in detail(result, miniupnpd.CONTROL)
     assert detail(result, controls.DAEMON) == "UDP 1900: nobody; TCP 2869: nobody"
@@ -350,7 +350,7 @@ def test_a_plain_nat_in_which_somebody_starts_a_mapping_daemon_fails(
     result = play(tmp_path / "out", Method.FILE, "nat", "direct")
     assert failed(result) == {
         (controls.LISTENERS, "novice.nat"),
-        (scenario.OFFER_CONTROL, "novice"),
+        (OFFER_CONTROL, "novice"),
     }
     listening = detail(result, controls.LISTENERS)
     assert "TCP 5000" in listening
@@ -411,8 +411,8 @@ def test_a_site_that_offers_a_mapping_protocol_though_it_should_not_fails(
 ) -> None:
     after(starts_miniupnpd("novice.nat"))
     result = play(tmp_path / "out", Method.FILE, "nat", "direct")
-    assert failed(result) == {(scenario.OFFER_CONTROL, "novice")}
-    said = detail(result, scenario.OFFER_CONTROL)
+    assert failed(result) == {(OFFER_CONTROL, "novice")}
+    said = detail(result, OFFER_CONTROL)
     assert said.startswith("the gateway offers ")
     assert said.endswith(", should offer none")
     assert "offers none" not in said
@@ -423,6 +423,6 @@ def test_a_site_that_offers_no_mapping_protocol_though_it_should_fails(
 ) -> None:
     after(kills_daemon)
     result = play(tmp_path / "out", Method.FILE, "direct", "xp-ics")
-    assert failed(result) == {(scenario.OFFER_CONTROL, "expert")}
-    said = detail(result, scenario.OFFER_CONTROL)
+    assert failed(result) == {(OFFER_CONTROL, "expert")}
+    said = detail(result, OFFER_CONTROL)
     assert said == "the gateway offers none, should offer one"

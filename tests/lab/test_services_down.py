@@ -14,8 +14,8 @@ from harness.assistance.people import Terms
 from harness.judge.model import ScenarioResult
 from harness.judge.verdict import exit_code
 from harness.report.progress import PlainProgress
+from harness.runner import programs
 from harness.runner import run as runner
-from harness.runner import scenario
 from harness.runner.catalogue import of_topology
 from harness.runner.results_folder import ResultsFolder
 from harness.words import Method, Verdict
@@ -36,7 +36,7 @@ def _run(folder: Path, method: Method, novice: str = "nat") -> ScenarioResult:
 def test_a_service_out_of_reach_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: Method, port: str
 ) -> None:
-    monkeypatch.setitem(scenario._SERVICES, method, ("reflector",))
+    monkeypatch.setitem(programs.SERVICES_OF, method, ("reflector",))
     result = _run(tmp_path / "out", method)
     assert result.verdict is Verdict.ERROR
     assert result.observed is None

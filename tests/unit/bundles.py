@@ -39,8 +39,9 @@ from harness.protocol.pcapng import Frame
 from harness.report.results_file import write_results
 from harness.runner import bundle
 from harness.runner.evidence import CAPTURE, CONNECTIONS, KERNEL
+from harness.runner.programs import OFFER_CONTROL
 from harness.runner.record import documented_answer, predicted_answer
-from harness.runner.scenario import OFFER_CONTROL, Scenario
+from harness.runner.scenario import Scenario
 from harness.topology.plan import plan
 from harness.words import Method, Role
 

@@ -33,8 +33,8 @@ from rich.console import Console
 from harness.errors import DefinitionError
 from harness.judge.model import ScenarioResult
 from harness.report.rejudged import print_rejudged
+from harness.runner.programs import OFFER_CONTROL
 from harness.runner.rejudge import bundles, rejudge
-from harness.runner.scenario import OFFER_CONTROL
 from harness.words import Answer, Verdict
 
 GIB = 1 << 30

@@ -57,9 +57,15 @@ TO_RUN = (
     Need("the microsocks program", ("microsocks",)),
     Need("the ss program", ("iproute2",)),
 )
+TO_USE_GEAR = (
+    Need("the udhcpc program", ("udhcpc",)),
+    Need("the dnsmasq program", ("dnsmasq-base",)),
+)
 TO_TEST = (
+    *TO_USE_GEAR,
     Need("the FreeRDP library", ("libfreerdp2-2", "libfreerdp2-2t64", "libfreerdp3-3")),
     Need("the tshark program", ("tshark",)),
+    Need("the tcpdump program", ("tcpdump",)),
 )
 
 
@@ -361,20 +367,23 @@ def set_up_venv(clone: Clone, extras: str) -> None:
 # --- All of it ------------------------------------------------------------------------------------
 
 
-def wants_tests(arguments: Sequence[str]) -> bool:
-    """Tell whether what the tests and checks need is asked for too."""
-    if set(arguments) - {"--tests"}:
-        raise SetupError(f"{' '.join(arguments)}: the only argument is --tests")
-    return bool(arguments)
+FURTHER = {"--tests": TO_TEST, "--gear": TO_USE_GEAR}
 
 
-def set_up(root: Path, administrator: Administrator, *, tests: bool) -> None:
-    """Install what is missing to run the scenarios, and the tests if asked for."""
+def further(arguments: Sequence[str]) -> tuple[Need, ...]:
+    """Return what is needed beside what scenarios need: by tests and checks, or by real routers."""
+    unknown = set(arguments) - set(FURTHER)
+    if unknown or len(arguments) > 1:
+        raise SetupError(f"{' '.join(arguments)}: the only argument is {' or '.join(FURTHER)}")
+    return FURTHER[arguments[0]] if arguments else ()
+
+
+def set_up(root: Path, administrator: Administrator, needs: Sequence[Need], extras: str) -> None:
+    """Install what is missing to run the scenarios, and what else is needed."""
     require_python(sys.version_info[:3], sys.executable)
     clone = Clone(root, ".".join(map(str, sys.version_info[:2])))
-    extras = TEST_EXTRAS if tests else ""
     ready = clone.is_ready(extras)
-    missing = unmet(TO_RUN + TO_TEST if tests else TO_RUN)
+    missing = unmet((*TO_RUN, *needs))
     if not ready and not clone.has_working_venv():
         missing += venv_needs()
     if missing:
@@ -388,7 +397,8 @@ def main(arguments: Sequence[str]) -> int:
     root = Path(__file__).resolve().parent.parent
     administrator = Administrator(root=os.geteuid() == 0, terminal=sys.stdin.isatty())
     try:
-        set_up(root, administrator, tests=wants_tests(arguments))
+        extras = TEST_EXTRAS if "--tests" in arguments else ""
+        set_up(root, administrator, further(arguments), extras)
     except SetupError as error:
         complain(error)
         return EXIT_USAGE

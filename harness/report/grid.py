@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from rich.console import Console
@@ -11,6 +11,7 @@ from rich.text import Text
 from harness.judge.model import Results, ScenarioResult
 from harness.judge.verdict import contradicts_prediction, summarize
 from harness.report.layout import COLOURS, print_hanging
+from harness.report.pairs import Chain, Grid, sort
 from harness.report.summary import print_findings
 from harness.report.wording import is_finding, plain
 from harness.topology.model import chain_name
@@ -24,9 +25,6 @@ _TITLES: Final = {
 
 # Behind an answer that is not as predicted or documented: colour alone would be lost in a log.
 _MARK: Final = "!"
-
-_Chain = tuple[str, ...]
-_Pairs = Mapping[tuple[_Chain, _Chain], ScenarioResult]
 
 
 class _Signs(NamedTuple):
@@ -51,13 +49,13 @@ _LETTERS: Final = _Signs("Y", "n", "?", "E", "-")
 class _Axis(NamedTuple):
     """The chains of one side in order, and what each is called in the grid."""
 
-    chains: tuple[_Chain, ...]
-    numbers: Mapping[_Chain, int]
+    chains: tuple[Chain, ...]
+    numbers: Mapping[Chain, int]
 
-    def number(self, chain: _Chain) -> str:
+    def number(self, chain: Chain) -> str:
         return str(self.numbers[chain])
 
-    def label(self, chain: _Chain) -> str:
+    def label(self, chain: Chain) -> str:
         """Name a chain with its number in front."""
         digits = len(str(len(self.numbers)))
         return f"{self.numbers[chain]:>{digits}} {_name(chain)}"
@@ -71,41 +69,24 @@ def print_grid(results: Results, console: Console) -> None:
     the columns are told in parts. Scenarios with options stand below the grids, for a pair has
     one cell. Then comes a line for each finding, and one for the whole.
     """
-    grids, others = _sort(results.scenarios)
-    for method, pairs in grids.items():
-        _print_method(console, _TITLES[method], pairs)
+    grids, others = sort(results.scenarios)
+    for grid in grids:
+        _print_grid(console, grid)
     _print_others(console, others)
     print_findings(console, results.scenarios)
     print_hanging(console, Text(), _summary_line(results), 0)
 
 
-def _sort(
-    scenarios: Iterable[ScenarioResult],
-) -> tuple[Mapping[Method, _Pairs], Sequence[ScenarioResult]]:
-    """Return the plain scenarios by method and pair, and all others."""
-    grids: dict[Method, dict[tuple[_Chain, _Chain], ScenarioResult]] = {}
-    others = []
-    for result in scenarios:
-        pairs = grids.setdefault(result.method, {})
-        pair = (result.novice, result.expert)
-        plain_id = f"{result.method}/{chain_name(result.novice)}+{chain_name(result.expert)}"
-        if result.id != plain_id or pair in pairs:
-            others.append(result)
-        else:
-            pairs[pair] = result
-    return {method: grids[method] for method in Method if grids.get(method)}, others
-
-
-def _print_method(console: Console, title: str, pairs: _Pairs) -> None:
-    novices, experts = _axes(pairs)
+def _print_grid(console: Console, grid: Grid) -> None:
+    novices, experts = _axes(grid)
     names = max(len("novice behind"), *(len(novices.label(chain)) for chain in novices.chains))
     room = console.width - names
     signs = _WORDS if len(experts.chains) * _WORDS.width <= room else _LETTERS
     fit = max(room // signs.width, 1)
-    console.print(Text(title, style="bold"))
+    console.print(Text(_TITLES[grid.method], style="bold"))
     for first in range(0, len(experts.chains), fit):
         part = experts._replace(chains=experts.chains[first : first + fit])
-        for line in _grid(novices, part, pairs, signs, names):
+        for line in _rows(novices, part, grid, signs, names):
             line.rstrip()
             console.print(line, soft_wrap=True)
         if first + fit < len(experts.chains):
@@ -114,25 +95,20 @@ def _print_method(console: Console, title: str, pairs: _Pairs) -> None:
     if only_experts:
         words = ", ".join(f"{experts.number(chain)} {_name(chain)}" for chain in only_experts)
         print_hanging(console, Text("experts", style="dim"), Text(words), len("experts  "))
-    legend = _legend(signs, novices, experts, pairs)
+    legend = _legend(signs, grid)
     if legend:
         print_hanging(console, Text("legend", style="dim"), Text(legend), len("experts  "))
     console.print()
 
 
-def _axes(pairs: _Pairs) -> tuple[_Axis, _Axis]:
-    """Return both sides' chains in the order in which they came; a chain has one number on both."""
-    novices = tuple(dict.fromkeys(novice for novice, _ in pairs))
-    experts = tuple(dict.fromkeys(expert for _, expert in pairs))
-    numbers = {chain: n for n, chain in enumerate(dict.fromkeys((*novices, *experts)), start=1)}
-    if set(experts) <= set(novices):
-        experts = tuple(sorted(experts, key=numbers.__getitem__))
-    return _Axis(novices, numbers), _Axis(experts, numbers)
+def _axes(grid: Grid) -> tuple[_Axis, _Axis]:
+    """Return both sides; a chain has one number on both."""
+    chains = dict.fromkeys((*grid.novices, *grid.experts))
+    numbers = {chain: number for number, chain in enumerate(chains, start=1)}
+    return _Axis(grid.novices, numbers), _Axis(grid.experts, numbers)
 
 
-def _grid(
-    novices: _Axis, experts: _Axis, pairs: _Pairs, signs: _Signs, names: int
-) -> Iterator[Text]:
+def _rows(novices: _Axis, experts: _Axis, grid: Grid, signs: _Signs, names: int) -> Iterator[Text]:
     blank = signs.width - 1
     yield Text.assemble(" " * (names + 1), ("expert behind", "dim"))
     head = "".join(f" {experts.number(chain):<{blank}}" for chain in experts.chains)
@@ -140,7 +116,7 @@ def _grid(
     for novice in novices.chains:
         line = Text(f"{novices.label(novice):<{names}}")
         for expert in experts.chains:
-            words, style = _cell(pairs.get((novice, expert)), signs)
+            words, style = _cell(grid.cells.get((novice, expert)), signs)
             line.append(" ")
             line.append(f"{words:<{blank}}", style=style)
         yield line
@@ -160,12 +136,12 @@ def _cell(result: ScenarioResult | None, signs: _Signs) -> tuple[str, str]:
     return answer, "green" if result.observed.answer is Answer.YES else ""
 
 
-def _legend(signs: _Signs, novices: _Axis, experts: _Axis, pairs: _Pairs) -> str:
+def _legend(signs: _Signs, grid: Grid) -> str:
     """Explain the signs that the grid has, and no others."""
     cells = {
-        _cell(pairs.get((novice, expert)), signs)[0]
-        for novice in novices.chains
-        for expert in experts.chains
+        _cell(grid.cells.get((novice, expert)), signs)[0]
+        for novice in grid.novices
+        for expert in grid.experts
     }
     marked = any(cell.endswith(_MARK) for cell in cells)
     answers = {cell.removesuffix(_MARK) for cell in cells}
@@ -218,5 +194,5 @@ def _summary_line(results: Results) -> Text:
     return Text.assemble((words, style), f" ({results.run.seconds:.1f} s)")
 
 
-def _name(chain: _Chain) -> str:
+def _name(chain: Chain) -> str:
     return plain(chain_name(chain))

@@ -1,7 +1,7 @@
 """One attempt as a ladder in SVG, for a page: the same content as the terminal's.
 
 The text is a whole ``<svg>`` element that refers to nothing outside of itself. Its rules are bound
-to its own class and it has no ids, so that several fit into one page.
+to its own class and it has no ids, so that several fit into one page, which has the rules once.
 """
 
 from __future__ import annotations
@@ -40,12 +40,8 @@ _CROSS = 7
 
 _KINDS: Final = {SYN: "syn", SYN_ACK: "good", RST: "bad", ICMP: "bad"}
 
-# Alone it is :root and brings its own page; in a page it takes on that page's colour.
-_STYLE: Final = """
+LADDER_STYLE: Final = """
 .ra-ladder{max-width:100%;height:auto;font:13px ui-monospace,Menlo,Consolas,monospace}
-.ra-ladder:root{color:#1f2328}
-.ra-ladder .page{fill:none}
-.ra-ladder:root .page{fill:#fff}
 .ra-ladder text{fill:currentColor;white-space:pre}
 .ra-ladder .middle{text-anchor:middle}
 .ra-ladder .last{text-anchor:end}
@@ -57,18 +53,37 @@ _STYLE: Final = """
 .ra-ladder .good{color:#1a7f37}
 .ra-ladder .bad{color:#cf222e}
 .ra-ladder .new{color:#0969da}
-@media (prefers-color-scheme:dark){
-.ra-ladder:root{color:#e6edf3}
-.ra-ladder:root .page{fill:#0d1117}
+@media screen and (prefers-color-scheme:dark){
 .ra-ladder .good{color:#3fb950}
 .ra-ladder .bad{color:#ff7b72}
 .ra-ladder .new{color:#58a6ff}
 }
 """
+"""The rules of the element's classes, which a page has once for all ladders.
+
+There a ladder has the page's own colours. Print is light whatever the reader prefers.
+"""
+
+# As a file it is :root and brings its own page; a file put into a page takes on that page's colour.
+_ALONE: Final = """
+.ra-ladder:root{color:#1f2328}
+.ra-ladder .page{fill:none}
+.ra-ladder:root .page{fill:#fff}
+@media screen and (prefers-color-scheme:dark){
+.ra-ladder:root{color:#e6edf3}
+.ra-ladder:root .page{fill:#0d1117}
+}
+"""
 
 
 def ladder_svg(trace: Trace, attempt: Attempt) -> str:
-    """Return an attempt's ladder as an SVG element; node names and reasons may hold anything."""
+    """Return an attempt's ladder as an SVG file; node names and reasons may hold anything."""
+    page = '<rect class="page" width="100%" height="100%"/>'
+    return _Drawing(trace, attempt).text(f"<style>{LADDER_STYLE}{_ALONE}</style>", page)
+
+
+def ladder_element(trace: Trace, attempt: Attempt) -> str:
+    """Return the same as an element for a page that has :data:`LADDER_STYLE`."""
     return _Drawing(trace, attempt).text()
 
 
@@ -85,7 +100,8 @@ class _Drawing:
         self._at = _MARGIN
         self._parts: list[str] = []
 
-    def text(self) -> str:
+    def text(self, *background: str) -> str:
+        """Return the element; ``background`` are elements below everything else."""
         attempt, trace = self._attempt, self._trace
         heading = title(trace, attempt) + (" (ms since its SYN)" if self._hops else "")
         self._line(_MARGIN, heading, "strong")
@@ -105,8 +121,7 @@ class _Drawing:
                 f'viewBox="0 0 {size}" width="{width}" height="{height}">',
                 f"<title>{_safe(title(trace, attempt))}</title>",
                 f"<desc>{_safe(described)}</desc>",
-                f"<style>{_STYLE}</style>",
-                '<rect class="page" width="100%" height="100%"/>',
+                *background,
                 *self._parts,
                 "</svg>\n",
             ]

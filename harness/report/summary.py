@@ -42,11 +42,18 @@ def print_notes(console: Console, notes: Sequence[str]) -> None:
 
 def print_prediction(console: Console, scenarios: Sequence[ScenarioResult]) -> None:
     """Say how often the model was right, where it spoke of every scenario."""
+    words = prediction_words(scenarios)
+    if words:
+        console.print(Text(words))
+
+
+def prediction_words(scenarios: Sequence[ScenarioResult]) -> str:
+    """Say how often the model was right; nothing where it did not speak of every scenario."""
     if not scenarios or any(result.predicted is None for result in scenarios):
-        return
+        return ""
     seen = [result for result in scenarios if result.observed is not None]
     right = sum(not contradicts_prediction(result) for result in seen)
-    console.print(Text(f"{right} of {len(seen)} as predicted"))
+    return f"{right} of {len(seen)} as predicted"
 
 
 def summary_line(results: Results) -> Text:

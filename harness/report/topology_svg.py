@@ -130,8 +130,9 @@ class _Drawing:
     def _node(self, node: NodePlan, at: int, top: int, height: int) -> None:
         words, style = self._marks.get(node.name, ("", ""))
         x, y = self._left(at), top + _PAD + _LINE - 5
+        marked = f'class="{style}" ' if style else ""
         self._parts.append(
-            f'<rect class="{style}" x="{x}" y="{top}" width="{_WIDTH}" height="{height}" rx="8"/>'
+            f'<rect {marked}x="{x}" y="{top}" width="{_WIDTH}" height="{height}" rx="8"/>'
         )
         lines = [(line, "title") for line in _title(node)]
         lines += [(line, "soft") for line in _details(node)]

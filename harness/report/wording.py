@@ -19,6 +19,8 @@ def plain(text: str) -> str:
     letters, or letters that the terminal's encoding lacks. Shown as escapes they do no harm, and
     they are still there to be seen.
     """
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(
         char
         if char.isascii() and char.isprintable()

@@ -60,14 +60,15 @@ def errand(context: click.Context) -> Errand:
     Raises:
         DefinitionError: a file that the command names cannot be read any more.
     """
-    words = [str(context.info_name), "--runtime=namespaces", f"--out={box.RESULTS}"]
+    # The page is written here, from the bundles that come back.
+    words = [str(context.info_name), "--runtime=namespaces", f"--out={box.RESULTS}", "--no-report"]
     definitions: dict[str, bytes] = {}
     for option in context.command.params:
         name = str(option.name)
         value = context.params[name]
         if context.get_parameter_source(name) is ParameterSource.DEFAULT:
             continue
-        if name in ("runtime", "out"):
+        if name in ("runtime", "out", "report"):
             continue
         if name == "topologies":
             definitions.update(_library(value))

@@ -13,7 +13,7 @@ from harness.judge.evidence import trace_of
 from harness.judge.model import Attempt
 from harness.judge.trace import Packets, Trace
 from harness.report.ladder import print_ladder
-from harness.runner.bundle import unpack
+from harness.runner.bundle import Bundle, unpack
 from harness.runner.evidence import CAPTURE
 from harness.runner.scenario import proxies_of
 from harness.runner.shown import show
@@ -28,7 +28,16 @@ def journeys(path: Path) -> Iterator[tuple[Attempt, Trace]]:
     Raises:
         DefinitionError: it is no bundle, is damaged, or has no capture.
     """
-    bundle = unpack(path)
+    yield from journeys_of(unpack(path))
+
+
+def journeys_of(bundle: Bundle) -> Iterator[tuple[Attempt, Trace]]:
+    """Yield the same of a bundle that was read.
+
+    Raises:
+        DefinitionError: it was altered, is damaged, or has no capture.
+    """
+    path = bundle.path
     if bundle.altered is not None:
         raise DefinitionError(f"{path} was altered: {bundle.altered}")
     if CAPTURE not in bundle.files:

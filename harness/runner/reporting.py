@@ -1,4 +1,4 @@
-"""Gathers from a results folder's bundles what the report shows of them."""
+"""The report of a results folder: gathers from its bundles what the page shows of them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,27 @@ from typing import Any
 from harness.errors import DefinitionError
 from harness.judge.model import Attempt, Results, ScenarioResult
 from harness.judge.trace import Trace
-from harness.report.html import Evidence
+from harness.report.html import Evidence, write_report
 from harness.runner.bundle import TRANSCRIPT, VERDICT, Bundle, unpack
 from harness.runner.evidence import INVITATIONS
-from harness.runner.ladders import journeys
+from harness.runner.ladders import journeys_of
+from harness.runner.results_folder import REPORT
 from harness.words import Role
 
 _FRIENDLY_NAME = re.compile(r"<friendlyName>([^<]{1,200})</friendlyName>")
 _TOLD = "upnp answer"
+
+
+def report(results: Results, folder: Path) -> Path:
+    """Write a results folder's ``report.html``; return its path.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    evidence, notes = gather(results, folder)
+    path = folder / REPORT
+    write_report(results, evidence, path, notes)
+    return path
 
 
 def gather(results: Results, folder: Path) -> tuple[dict[str, Evidence], list[str]]:
@@ -52,7 +65,7 @@ def _evidence(bundle: Bundle) -> Evidence:
     made: tuple[tuple[Attempt, Trace], ...] = ()
     missing = ""
     try:
-        made = tuple(journeys(bundle.path))
+        made = tuple(journeys_of(bundle))
     except DefinitionError as error:
         missing = str(error)
     return Evidence(

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterator
-from importlib import resources
 from pathlib import Path
 
 import pytest
 from factories import article, attempt, observed, results, scenario
-from selenium import webdriver
+from looking import DESK, PHONE, Browser, colour, cut, screen, serious, sheet, shown, width
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.select import Select
@@ -19,21 +15,24 @@ from wires import DROPPED, TIMED_OUT, traced
 from harness.report.html import Evidence, write_report
 from harness.topology.load import Library
 
+pytest_plugins = ["chromium"]
+
 PROJECT = Path(__file__).resolve().parents[2]
-AXE = resources.files("axe_core_python") / "axe.min.js"
 HOSTILE = (
     "</text></svg><script>document.title='owned'</script>"
     "<img src=x onerror=\"document.title='owned'\">"
 )
 DIFFERING = scenario(
     "file",
-    "nat",
+    "upnp-nat",
     "direct",
-    observed("yes", attempt(ended_at="novice.nat", how=HOSTILE)),
+    observed("no", attempt(ended_at="novice.nat", how=HOSTILE)),
 )
-PHONE, DESK = (390, 844), (1280, 900)
-
-Browser = webdriver.Chrome
+DEVICES = [
+    *("direct", "xp-ics", "me-ics", "nat", "upnp-nat", "nat-forwarded", "nat-symmetric", "cgnat"),
+    *("icf", "firewall", "firewall-open", "firewall-strict"),
+    *("http-proxy", "http-proxy-open", "socks-proxy", "cgnat,upnp-nat"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -51,26 +50,21 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module", params=["light", "dark"])
-def browser(request: pytest.FixtureRequest) -> Iterator[Browser]:
-    """A headless Chromium that prefers light or dark."""
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if chromium is None or driver is None:
-        missing = "the report was not looked at: apt-get install chromium chromium-driver"
-        # In CI that is a failure.
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    options.add_argument("--headless")
-    if os.geteuid() == 0:
-        # Chromium's sandbox refuses root; the page is our own and has no network.
-        options.add_argument("--no-sandbox")
-    options.add_argument("--disable-dev-shm-usage")
-    opened = webdriver.Chrome(options, webdriver.ChromeService(driver))
-    feature = {"name": "prefers-color-scheme", "value": request.param}
-    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
-    yield opened
-    opened.quit()
+@pytest.fixture(scope="module")
+def matrix(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of a run of every pair of sixteen devices: whoever stands behind one fails."""
+    path = tmp_path_factory.mktemp("matrix") / "report.html"
+    pairs = (
+        scenario("file", novice, expert, observed("yes" if novice == "direct" else "no"))
+        for novice in DEVICES
+        for expert in DEVICES
+    )
+    write_report(results(*pairs), {}, path)
+    return path
+
+
+def open_differing(browser: Browser) -> None:
+    browser.find_element(By.CSS_SELECTOR, "table.article a.seen.differs").click()
 
 
 @pytest.fixture
@@ -82,22 +76,13 @@ def opened(browser: Browser, report: Path) -> Browser:
     return browser
 
 
-def open_differing(browser: Browser) -> None:
-    browser.find_element(By.CSS_SELECTOR, "table.article a.seen.differs").click()
-
-
-def shown(browser: Browser, selector: str) -> int:
-    found = browser.find_elements(By.CSS_SELECTOR, selector)
-    return sum(each.is_displayed() for each in found)
-
-
 def test_a_click_on_a_cell_opens_its_ladder_and_topology(opened: Browser) -> None:
     assert shown(opened, ".panel") == 0
     open_differing(opened)
     assert shown(opened, ".panel") == 1
     assert shown(opened, ".panel .ra-ladder") == 1
     assert shown(opened, ".panel .ra-topology") == 1
-    assert opened.current_url.endswith("#file/nat+direct")
+    assert opened.current_url.endswith("#file/upnp-nat+direct")
 
 
 def test_escape_closes_the_details_and_gives_the_focus_back(opened: Browser) -> None:
@@ -131,24 +116,83 @@ def test_a_filter_leaves_what_fits(opened: Browser, name: str, choice: str, rows
     assert opened.find_element(By.ID, "count").text == f"{rows} of 36 scenarios"
 
 
-def test_on_a_phone_nothing_but_tables_is_wider_than_the_screen(opened: Browser) -> None:
-    metrics = {"width": PHONE[0], "height": PHONE[1], "deviceScaleFactor": 1, "mobile": False}
-    opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    try:
-        assert opened.execute_script("return document.documentElement.scrollWidth") <= PHONE[0]
-    finally:
-        opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+def test_the_first_screen_names_what_differs_and_the_device_that_ended_it(opened: Browser) -> None:
+    lead = opened.find_element(By.CSS_SELECTOR, "header .lead")
+    finding = opened.find_element(By.CSS_SELECTOR, ".findings li")
+    assert lead.text == "1 scenario: ended at novice.nat in 1."
+    assert "Novice behind upnp-nat, expert direct, by file" in finding.text
+    assert "article yes, seen no" in finding.text
+    assert finding.rect["y"] + finding.rect["height"] < DESK[1]
+    finding.find_element(By.TAG_NAME, "a").click()
+    assert opened.current_url.endswith("#file/upnp-nat+direct")
+    assert shown(opened, ".panel .ra-ladder") == 1
+
+
+def test_a_link_to_a_part_of_the_page_leads_there(opened: Browser) -> None:
+    opened.find_element(By.CSS_SELECTOR, 'nav a[href="#run"]').click()
+    top = opened.find_element(By.ID, "run").rect["y"]
+    assert opened.execute_script("return scrollY") > top - DESK[1]
+
+
+def test_a_grid_of_sixteen_devices_is_seen_whole(browser: Browser, matrix: Path) -> None:
+    with screen(browser, DESK):
+        browser.get(matrix.as_uri())
+        grid = browser.find_element(By.CSS_SELECTOR, "table.grid")
+        assert len(grid.find_elements(By.CSS_SELECTOR, "tbody td a")) == len(DEVICES) ** 2
+        assert cut(browser) == []
+        assert grid.rect["height"] < DESK[1]
+
+
+def test_a_grid_s_cell_opens_its_scenario(browser: Browser, matrix: Path) -> None:
+    browser.get(matrix.as_uri())
+    browser.find_element(By.CSS_SELECTOR, "table.grid a.pair.differs").click()
+    assert browser.current_url.endswith("#file/xp-ics+direct")
+    assert shown(browser, ".panel") == 1
+
+
+def test_a_print_is_light_and_nothing_of_it_is_cut(opened: Browser, matrix: Path) -> None:
+    for address in (opened.current_url, matrix.as_uri()):
+        opened.get(address)
+        with sheet(opened):
+            assert colour(opened, "body", "backgroundColor") == "rgb(255, 255, 255)"
+            assert colour(opened, "body", "color") == "rgb(31, 35, 40)"
+            assert cut(opened) == []
+            assert shown(opened, "#filters, nav, .close") == 0
+
+
+def test_a_print_has_the_details_of_what_differs(opened: Browser) -> None:
+    with sheet(opened):
+        assert shown(opened, "#page") == 1
+        assert shown(opened, ".panel") == 1
+        assert shown(opened, ".panel .ra-ladder") == 1
+        assert colour(opened, ".ra-ladder .bad", "color") == "rgb(207, 34, 46)"
+
+
+def test_a_print_of_an_opened_scenario_is_of_that_alone(browser: Browser, report: Path) -> None:
+    browser.get("about:blank")
+    browser.get(f"{report.as_uri()}#messenger/nat+nat")
+    with sheet(browser):
+        assert shown(browser, "#page") == 0
+        assert shown(browser, ".panel") == 1
+        assert shown(browser, '.panel[id="messenger/nat+nat"]') == 1
+
+
+def test_on_a_phone_nothing_but_tables_is_wider_than_the_screen(
+    opened: Browser, matrix: Path
+) -> None:
+    for address in (opened.current_url, matrix.as_uri()):
+        opened.get(address)
+        with screen(opened, PHONE):
+            assert width(opened) <= PHONE[0]
 
 
 @pytest.mark.parametrize("details", [False, True])
 def test_axe_has_no_serious_findings(opened: Browser, *, details: bool) -> None:
     if details:
         open_differing(opened)
-    opened.execute_script(AXE.read_text(encoding="utf-8"))
-    found = opened.execute_async_script("axe.run().then(arguments[0])")
-    serious = [
-        (each["id"], each["nodes"][0]["html"][:200])
-        for each in found["violations"]
-        if each["impact"] in ("serious", "critical")
-    ]
-    assert serious == []
+    assert serious(opened) == []
+
+
+def test_axe_has_no_serious_findings_in_a_matrix(browser: Browser, matrix: Path) -> None:
+    browser.get(matrix.as_uri())
+    assert serious(browser, "main > section:first-of-type, table.grid") == []

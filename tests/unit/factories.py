@@ -21,7 +21,7 @@ from harness.judge.model import (
     Winner,
 )
 from harness.judge.verdict import judge, summarize
-from harness.kb import claim_for, load_tables
+from harness.kb import Bound, claim_for, load_tables, prose_scenarios
 from harness.report.tables import render
 from harness.words import Answer, End, Method, Role, Verdict
 
@@ -135,6 +135,21 @@ def article(*instead: ScenarioResult) -> tuple[ScenarioResult, ...]:
         for claim in table.claims
     )
     return tuple(others.get(result.id, result) for result in as_documented)
+
+
+def as_expected(bound: Bound) -> ScenarioResult:
+    """Return a result that is what the statement expects."""
+    novice, expert = (",".join(chain) or "direct" for chain in (bound.novice, bound.expert))
+    saw = observed("yes" if bound.expected is Answer.YES else "no")
+    result = scenario(bound.method, novice, expert, saw)
+    return result.model_copy(update={"id": bound.id})
+
+
+def prose(*instead: ScenarioResult, without: tuple[str, ...] = ()) -> list[ScenarioResult]:
+    """Return every scenario of tables and prose, all as stated but the ones given."""
+    every = {result.id: result for result in (*article(), *map(as_expected, prose_scenarios()))}
+    every |= {result.id: result for result in instead}
+    return [result for result in every.values() if result.id not in without]
 
 
 def results(*scenarios: ScenarioResult, seconds: float = 41.23) -> Results:

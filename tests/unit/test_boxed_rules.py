@@ -15,7 +15,7 @@ import pytest
 from definitions import copy_of_project
 from factories import observed, results, scenario
 
-from harness import cli
+from harness.cli.main import cli
 from harness.errors import DefinitionError, MachineError, RunError
 from harness.judge.model import Results
 from harness.runner import boxed
@@ -27,7 +27,7 @@ ALL = sum(1 << bit for bit in box.CAPABILITIES.values())
 
 
 def context_of(*words: str) -> click.Context:
-    command = cli.cli.commands[words[0]]
+    command = cli.commands[words[0]]
     return command.make_context(words[0], list(words[1:]))
 
 
@@ -51,7 +51,7 @@ def test_a_box_is_given_the_same_command_with_namespaces_for_its_runtime(
     outside = context_of(*words, "--runtime", "boxed", "--out", "here")
     sent = boxed.errand(outside)
     inside = context_of(*sent.arguments)
-    own = {"runtime": "namespaces", "out": Path(box.RESULTS)}
+    own = {"runtime": "namespaces", "out": Path(box.RESULTS), "report": False}
     assert inside.params == {**outside.params, **own}
     assert sent.definitions == {}
 

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from io import StringIO
 from pathlib import Path
 
 import pytest
-from factories import article, attempt, observed, predicted, results, scenario
+from factories import article, attempt, control, observed, predicted, prose, results, scenario
+from rich.console import Console
 from wires import DROPPED, TIMED_OUT, traced
 
 from harness.errors import OutputError
 from harness.judge.model import ScenarioResult
+from harness.kb import load_gaps, load_prose
 from harness.report.html import Evidence, write_report
-from harness.report.html.page import page
+from harness.report.html.page import MOST_PRINTED, page
+from harness.report.statements import print_statements
 from harness.report.topology_svg import topology_svg
 from harness.topology.load import Library
-from harness.words import End
+from harness.words import End, Verdict
 
 PROJECT = Path(__file__).resolve().parents[2]
 HOSTILE = '</pre></svg><script>alert("1")</script><img src=x onerror=alert(1)>\u202e'
@@ -60,13 +64,60 @@ def test_the_verdict_of_the_run_is_its_heading() -> None:
 
 def test_a_finding_names_the_device_that_ended_it_before_the_tables() -> None:
     text = words(told(*article(DIFFERING)))
-    finding = text.index("Novice behind upnp-nat, expert direct, by file")
-    ended = text.index("Ended at novice.nat : dropped by the forward chain")
-    assert finding < ended < text.index("Table 1:")
+    finding = text.index("Novice behind upnp-nat, expert direct, by file article yes , seen no")
+    ended = text.index("ended at novice.nat : dropped by the forward chain")
+    assert text.index("What differs (1)") < finding < ended < text.index("Table 1:")
+
+
+def lead(text: str) -> str:
+    found = re.search('<p class="lead">(.*?)</p>', text, re.DOTALL)
+    assert found is not None
+    return words(found[1]).strip()
+
+
+def test_the_first_lines_name_the_devices_that_ended_what_differs() -> None:
+    ends = ("novice.upnp-nat", "novice.upnp-nat", "expert.nat")
+    differing = [
+        scenario(method, "upnp-nat", "direct", observed("no", attempt(ended_at=end)))
+        for method, end in zip(("file", "email", "messenger"), ends, strict=True)
+    ]
+    text = told(*article(*differing))
+    assert lead(text) == ("3 scenarios : ended at novice.upnp-nat in 2; ended at expert.nat in 1.")
+
+
+def test_a_device_is_named_before_the_internet_that_has_no_route() -> None:
+    internet = attempt(ended_at="internet", how="no route")
+    seen = observed("no", internet, attempt(ended_at="novice.upnp-nat", how="dropped"))
+    text = told(*article(scenario("file", "upnp-nat", "direct", seen)))
+    assert lead(text) == "1 scenario : ended at novice.upnp-nat in 1."
+    assert "ended at novice.upnp-nat : dropped and at internet: no route" in words(text)
+
+
+def test_a_yes_against_the_article_says_where_it_connected() -> None:
+    text = told(*article(scenario("file", "nat", "direct", observed("yes"))))
+    assert lead(text) == "1 scenario : connected at novice in 1."
+
+
+def test_what_proves_nothing_names_the_control_that_failed_and_where() -> None:
+    controls = (control(passed=False, detail="22 lines, 21 generated"),)
+    text = told(scenario("file", "nat", "direct", observed("no"), controls=controls))
+    assert lead(text) == "1 scenario : a control failed at novice.nat in 1."
+    assert "What proves nothing (1)" in text
+    assert "seen no , which does not count" in words(text)
+    assert "a control failed at novice.nat : rules: 22 lines, 21 generated" in words(text)
+
+
+def test_an_error_has_its_reason() -> None:
+    text = words(told(*article(scenario("file", "nat", "direct", None), DIFFERING)))
+    assert "What differs or proves nothing (2)" in text
+    differs = text.index("Novice behind upnp-nat, expert direct, by file")
+    assert differs < text.index("node did not start within 5 s")
 
 
 def test_a_run_that_agrees_lists_no_findings() -> None:
-    assert "What needs a look" not in told(*article())
+    text = told(*article())
+    assert 'class="findings"' not in text
+    assert 'class="lead"' not in text
 
 
 def test_each_table_has_a_link_to_each_of_its_scenarios_details() -> None:
@@ -135,8 +186,91 @@ def test_a_matrix_has_a_grid_with_what_was_to_be_expected() -> None:
     ]
     text = words(told(*pairs))
     assert "Every pair by file" in text
-    assert "article no" in text
-    assert re.search(r"model no \N{NOT EQUAL TO} yes not as predicted", text)
+    assert "article no \N{CHECK MARK} no agrees" in text
+    assert "model no \N{NOT EQUAL TO} yes not as predicted" in text
+
+
+def test_the_page_says_how_often_the_model_was_right() -> None:
+    pair = scenario("file", "nat", "direct", observed("no"), forecast=predicted("no"))
+    assert "1 of 1 as predicted. Run" in words(told(pair))
+
+
+def test_the_page_has_the_rules_of_all_its_drawings_once() -> None:
+    each = Evidence(journeys=((TIMED_OUT, traced(DROPPED)),))
+    text = told(*article(), each=each)
+    assert text.count('class="ra-ladder"') == len(article())
+    assert text.count("<style>") == 1
+    assert text.count(".ra-ladder .good{") == 2
+
+
+def test_dark_is_for_screens_only() -> None:
+    text = told(*article())
+    assert text.count("prefers-color-scheme:dark") == 3
+    assert text.count("@media screen and (prefers-color-scheme:dark)") == 3
+
+
+def test_statements_stand_in_the_articles_order_by_section() -> None:
+    sections = list(dict.fromkeys(each.section for each in load_prose()))
+    headings = re.findall("<h3>(.*?)</h3>", told(*prose()))
+    assert [each for each in headings if each in sections] == sections
+
+
+@pytest.mark.parametrize(
+    "instead",
+    [
+        scenario("file", "firewall", "direct", observed("yes")),
+        scenario("file", "direct", "icf", None),
+        scenario("file", "direct", "icf", observed("yes"), controls=(control(passed=False),)),
+        scenario("file", "nat", "direct", None).model_copy(update={"verdict": Verdict.AGREES}),
+    ],
+)
+@pytest.mark.parametrize("without", [(), ("messenger/icf+direct",)])
+def test_the_page_says_of_each_statement_what_the_terminal_says(
+    instead: ScenarioResult, without: tuple[str, ...]
+) -> None:
+    run = prose(instead, without=without)
+    file = StringIO()
+    print_statements(results(*run), Console(width=500, file=file))
+    on_terminal = re.findall(
+        r"^  (fails|unproven|holds|partly run|not run) ", file.getvalue(), re.M
+    )
+    badges = re.findall(r'<li class="told">.*?</span> ([a-z ]+)</span>', told(*run))
+    assert badges == on_terminal
+    assert len(badges) == len(load_prose()) + len(load_gaps())
+
+
+def test_the_page_s_grid_has_the_rows_and_columns_of_the_terminal_s() -> None:
+    pairs = [
+        scenario("file", novice, expert, observed("no"))
+        for novice, expert in (("nat", "icf"), ("nat", "nat"), ("icf", "icf"), ("direct", "icf"))
+    ]
+    other = pairs[0].model_copy(update={"id": "file/nat+icf@expert-proxy-client"})
+    rows = re.findall(r'<tr><th scope="row">([a-z]+)</th>(.*?)</tr>', told(*pairs, other))
+    assert [(name, cells.count("<a "), cells.count("not run</span>")) for name, cells in rows] == [
+        ("nat", 2, 0),
+        ("icf", 1, 1),
+        ("direct", 1, 1),
+    ]
+    heads = re.findall(r'<th scope="col"><span>([a-z]+)</span>', told(*pairs, other))
+    assert heads == ["nat", "icf"]
+
+
+def test_controls_are_told_by_name_and_a_failed_one_first() -> None:
+    controls = (control(), control(detail="the same elsewhere"), control(passed=False))
+    text = words(told(scenario("file", "nat", "direct", observed("no"), controls=controls)))
+    assert "failed: rules at novice.nat: all 3 rules are there 2 of 3 passed rules" in text
+    assert text.count("the same elsewhere") == 1
+
+
+def test_only_so_many_details_are_printed_with_the_page() -> None:
+    failing = [result for result in article() if result.verdict is Verdict.AGREES][:13]
+    turned = [
+        result.model_copy(update={"verdict": Verdict.ERROR, "observed": None}) for result in failing
+    ]
+    text = told(*article(*turned))
+    assert text.count('class="panel printed"') == MOST_PRINTED
+    assert "3 more scenarios need a look: open one to print its details." in words(text)
+    assert 'class="panel printed"' not in told(*article())
 
 
 def test_the_topology_names_devices_addresses_and_the_end() -> None:

@@ -22,7 +22,7 @@ from wires import (
 
 from harness.judge.model import Attempt
 from harness.protocol.pcapng import Frame
-from harness.report.ladder_svg import ladder_svg
+from harness.report.ladder_svg import LADDER_STYLE, ladder_element, ladder_svg
 from harness.words import End
 
 HEAD = 7
@@ -147,19 +147,32 @@ def test_its_rules_touch_nothing_else_of_a_page() -> None:
     selectors = [line.partition("{")[0] for line in style.splitlines() if "{" in line]
     assert len(selectors) > 10
     assert all(
-        selector.startswith((".ra-ladder", "@media (prefers-color-scheme:dark)"))
+        selector.startswith((".ra-ladder", "@media screen and (prefers-color-scheme:dark)"))
         for selector in selectors
     )
     assert "currentColor" in style
 
 
-def test_only_alone_it_has_a_page_of_its_own() -> None:
-    style = drawn(CONNECTED, ANSWERED).findtext(f"{SVG}style") or ""
+def test_only_alone_it_has_a_page_of_its_own_and_rules() -> None:
+    alone = drawn(CONNECTED, ANSWERED)
+    style = alone.findtext(f"{SVG}style") or ""
     pages = [line for line in style.splitlines() if ".page{" in line]
     assert pages[0] == ".ra-ladder .page{fill:none}"
     assert all(line.startswith(".ra-ladder:root .page{") for line in pages[1:])
     # A light one and a dark one.
     assert len(pages) == 3
+    element = ElementTree.fromstring(ladder_element(traced(CONNECTED), ANSWERED))
+    assert element.find(f"{SVG}style") is None
+    assert [each.get("class") for each in element.iter(f"{SVG}rect")] == []
+    assert texts(element) == texts(alone)
+    assert ".page" not in LADDER_STYLE
+
+
+def test_print_is_light_whatever_the_reader_prefers() -> None:
+    style = drawn(CONNECTED, ANSWERED).findtext(f"{SVG}style") or ""
+    dark = [line for line in style.splitlines() if "dark" in line]
+    assert len(dark) == 2
+    assert all(line.startswith("@media screen and ") for line in dark)
 
 
 def test_every_kind_of_text_and_line_has_a_rule() -> None:

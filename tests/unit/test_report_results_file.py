@@ -54,7 +54,7 @@ def test_what_is_written_is_read_back_whole(path: Path) -> None:
 def test_the_file_is_what_the_contract_says(path: Path) -> None:
     write_results(results(scenario("file", "nat", "direct", observed("no"))), path)
     data = json.loads(path.read_bytes().decode("utf-8"))
-    assert list(data) == ["schema", "run", "scenarios", "summary"]
+    assert list(data) == ["schema", "run", "scenarios", "summary", "cards"]
     assert data["schema"] == 1
     assert data["scenarios"][0]["id"] == "file/nat+direct"
     assert data["scenarios"][0]["documented"]["answer"] == "no"

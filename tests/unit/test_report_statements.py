@@ -5,34 +5,19 @@ from __future__ import annotations
 from io import StringIO
 
 import pytest
-from factories import article, attempt, control, observed, results, scenario
+from factories import article, attempt, control, observed, prose, results, scenario
 from rich.console import Console
 
 from harness.judge.model import ScenarioResult
-from harness.kb import Bound, load_contradictions, load_gaps, load_prose, prose_scenarios
+from harness.kb import load_contradictions, load_gaps, load_prose, prose_scenarios
 from harness.report.statements import print_statements
-from harness.words import Answer, End
+from harness.words import End
 
 
 def printed(*scenarios: ScenarioResult, width: int = 80) -> str:
     file = StringIO()
     print_statements(results(*scenarios), Console(width=width, file=file, force_terminal=False))
     return file.getvalue()
-
-
-def as_expected(bound: Bound) -> ScenarioResult:
-    """Return a result that is what the statement expects."""
-    novice, expert = (",".join(chain) or "direct" for chain in (bound.novice, bound.expert))
-    saw = observed("yes" if bound.expected is Answer.YES else "no")
-    result = scenario(bound.method, novice, expert, saw)
-    return result.model_copy(update={"id": bound.id})
-
-
-def prose(*instead: ScenarioResult, without: tuple[str, ...] = ()) -> list[ScenarioResult]:
-    """Return every scenario of tables and prose, all as stated but the ones given."""
-    every = {result.id: result for result in (*article(), *map(as_expected, prose_scenarios()))}
-    every |= {result.id: result for result in instead}
-    return [result for result in every.values() if result.id not in without]
 
 
 def block(text: str, beginning: str) -> str:

@@ -22,18 +22,37 @@ METHODS: Final = {
 UNPREDICTED: Final = "not-predicted"
 """The standing of a scenario whose only fault is that the model had expected otherwise."""
 
+
+@dataclass(frozen=True)
+class Standing:
+    """How a scenario stands: a sign for who does not see its colour, a word, and what it means."""
+
+    sign: str
+    word: str
+    meaning: str
+
+
 # The order is that of a reader's interest.
 STANDINGS: Final = {
-    Verdict.DIFFERS.value: ("\N{BALLOT X}", "differs"),
-    UNPREDICTED: ("\N{NOT EQUAL TO}", "not as predicted"),
-    Verdict.INVALID.value: ("?", "invalid"),
-    Verdict.ERROR.value: ("!", "error"),
-    Verdict.AGREES.value: ("\N{CHECK MARK}", "agrees"),
-    Verdict.UNDOCUMENTED.value: ("\N{WHITE CIRCLE}", "undocumented"),
+    Verdict.DIFFERS.value: Standing("\N{BALLOT X}", "differs", "from what the article says"),
+    UNPREDICTED: Standing(
+        "\N{NOT EQUAL TO}",
+        "not as predicted",
+        "by the model of the devices, but not against the article",
+    ),
+    Verdict.INVALID.value: Standing("?", "invalid", "a control failed, so it proves nothing"),
+    Verdict.ERROR.value: Standing("!", "error", "the harness failed"),
+    Verdict.AGREES.value: Standing("\N{CHECK MARK}", "agrees", "with what the article says"),
+    Verdict.UNDOCUMENTED.value: Standing(
+        "\N{WHITE CIRCLE}",
+        "undocumented",
+        "the article says neither yes nor no; it is as the model predicts",
+    ),
 }
 
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9@+,./_-]")
 _INTERNET: Final = "internet"
+_DIRECT: Final = "direct"
 
 
 @dataclass(frozen=True)
@@ -43,12 +62,18 @@ class Ended:
     node: str
     how: str
 
+    @property
+    def at_device(self) -> bool:
+        """Whether that was a device, and not a host or the internet."""
+        return "." in self.node
+
 
 @dataclass(frozen=True)
 class Cell:
     """A scenario in words that are safe to show; ``anchor`` is the id of its details.
 
     ``standing`` is a key of :data:`STANDINGS`; ``devices`` are joined by blanks, for the filters.
+    ``ended`` is where the attempts ended that settle the answer: devices first, then hosts.
     """
 
     result: ScenarioResult
@@ -68,17 +93,38 @@ class Cell:
     @property
     def sign(self) -> str:
         """The standing in one character, for who does not see its colour."""
-        return STANDINGS[self.standing][0]
+        return STANDINGS[self.standing].sign
 
     @property
     def word(self) -> str:
         """The standing in words."""
-        return STANDINGS[self.standing][1]
+        return STANDINGS[self.standing].word
 
     @property
     def method(self) -> str:
         """How the invitation travelled."""
         return METHODS[self.result.method]
+
+    @property
+    def pair(self) -> str:
+        """Who stands behind what, in words."""
+        sides = (("Novice", self.novice), ("expert", self.expert))
+        return ", ".join(
+            f"{who} direct" if behind == _DIRECT else f"{who} behind {behind}"
+            for who, behind in sides
+        )
+
+    @property
+    def expected(self) -> str:
+        """What was to be expected: of the article where it says yes or no, else of the model."""
+        if self.documented in (Answer.YES, Answer.NO):
+            return f"article {self.documented}"
+        return f"model {self.predicted}" if self.predicted else ""
+
+    @property
+    def proven(self) -> bool:
+        """Whether what was seen counts."""
+        return self.result.observed is not None and self.result.verdict is not Verdict.INVALID
 
 
 def cells(scenarios: Iterable[ScenarioResult]) -> tuple[Cell, ...]:
@@ -86,7 +132,7 @@ def cells(scenarios: Iterable[ScenarioResult]) -> tuple[Cell, ...]:
     anchors: set[str] = set()
     found = []
     for result in scenarios:
-        wanted = anchor = _UNSAFE.sub("-", result.id)
+        wanted = anchor = anchor_of(result.id)
         number = 1
         while anchor in anchors:
             number += 1
@@ -94,6 +140,11 @@ def cells(scenarios: Iterable[ScenarioResult]) -> tuple[Cell, ...]:
         anchors.add(anchor)
         found.append(_cell(result, anchor))
     return tuple(found)
+
+
+def anchor_of(scenario_id: str) -> str:
+    """Return the id that the details of the first scenario of that id have in the page."""
+    return _UNSAFE.sub("-", scenario_id)
 
 
 def by_id(told: Iterable[Cell]) -> Mapping[str, Cell]:
@@ -120,7 +171,7 @@ def _cell(result: ScenarioResult, anchor: str) -> Cell:
         predicted=result.predicted.answer.value if result.predicted else "",
         observed=_observed(result),
         why=reason(result),
-        devices=" ".join(plain(name) for name in (*result.novice, *result.expert)) or "direct",
+        devices=" ".join(plain(name) for name in (*result.novice, *result.expert)) or _DIRECT,
         ended=tuple(_ended(result)),
         finding=is_finding(result),
     )
@@ -141,6 +192,4 @@ def _ended(result: ScenarioResult) -> Iterator[Ended]:
     wanted = result.observed.answer is Answer.YES
     settling = [a for a in result.observed.attempts if (a.end is End.CONNECTED) == wanted]
     distinct = dict.fromkeys(Ended(plain(a.ended_at), plain(a.how)) for a in settling)
-    yield from sorted(
-        distinct, key=lambda each: (each.node in (_INTERNET, ""), "." not in each.node)
-    )
+    yield from sorted(distinct, key=lambda each: (each.node in (_INTERNET, ""), not each.at_device))

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from harness.judge.model import ScenarioResult
 from harness.kb import Claim, load_tables, prose_scenarios
+from harness.report import pairs
 from harness.report.html.cells import METHODS, Cell
+from harness.report.wording import plain
 from harness.topology.model import chain_name
-from harness.words import Method
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def _table_cell(claim: Claim, found: Mapping[str, Cell]) -> TableCell:
     return TableCell(claim.answer.value.capitalize(), saw)
 
 
-def grids(told: Iterable[Cell], found: Mapping[str, Cell]) -> Iterator[Grid]:
+def grids(scenarios: Iterable[ScenarioResult], found: Mapping[str, Cell]) -> Iterator[Grid]:
     """Yield a grid for each method, if the run goes beyond what the article speaks of."""
     article = {bound.id for bound in prose_scenarios()}
     article |= {
@@ -63,25 +65,25 @@ def grids(told: Iterable[Cell], found: Mapping[str, Cell]) -> Iterator[Grid]:
         for claim in table.claims
         for method in claim.methods
     }
-    plain = [cell for cell in told if "@" not in cell.result.id]
-    if len({(cell.novice, cell.expert) for cell in plain}) < 2:
+    every, _ = pairs.sort(scenarios)
+    if len({pair for grid in every for pair in grid.cells}) < 2:
         return
-    if all(cell.result.id in article for cell in plain):
+    if all(cell.id in article for grid in every for cell in grid.cells.values()):
         return
-    for method in Method:
-        members = [cell for cell in plain if cell.result.method is method]
-        if members:
-            yield _grid(method, members, found)
+    for grid in every:
+        yield _grid(grid, found)
 
 
-def _grid(method: Method, members: Iterable[Cell], found: Mapping[str, Cell]) -> Grid:
-    every = list(members)
-    novices = dict.fromkeys(cell.novice for cell in every)
-    experts = dict.fromkeys(cell.expert for cell in every)
-    if set(experts) <= set(novices):
-        experts = {name: None for name in novices if name in experts}
+def _grid(grid: pairs.Grid, found: Mapping[str, Cell]) -> Grid:
     rows = tuple(
-        (novice, tuple(found.get(f"{method}/{novice}+{expert}") for expert in experts))
-        for novice in novices
+        (
+            plain(chain_name(novice)),
+            tuple(
+                found[result.id] if (result := grid.cells.get((novice, expert))) else None
+                for expert in grid.experts
+            ),
+        )
+        for novice in grid.novices
     )
-    return Grid(METHODS[method], tuple(experts), rows)
+    experts = tuple(plain(chain_name(expert)) for expert in grid.experts)
+    return Grid(METHODS[grid.method], experts, rows)

@@ -6,26 +6,29 @@ import base64
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib import resources
 from pathlib import Path, PurePosixPath
+from typing import Final
 from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.errors import ExitCode
-from harness.judge.model import Results
+from harness.judge.model import Control, Results
 from harness.judge.verdict import exit_code
 from harness.report.files import write_atomically
 from harness.report.html.cells import METHODS, STANDINGS, Cell, by_id, cells
 from harness.report.html.evidence import Evidence
+from harness.report.html.findings import Findings, findings
 from harness.report.html.grids import article_tables, grids
-from harness.report.html.prose import SIGNS, clashes, gaps, statements
-from harness.report.ladder_svg import ladder_svg
-from harness.report.summary import summary_line
+from harness.report.html.prose import SIGNS, Run
+from harness.report.html.templates import own, rendered
+from harness.report.ladder_svg import LADDER_STYLE, ladder_element
+from harness.report.summary import prediction_words, summary_line
 from harness.report.topology_svg import TOPOLOGY_STYLE, topology_svg
 from harness.report.wording import attempt_line, plain
+
+MOST_PRINTED: Final = 10
+"""Of so many findings the details are printed with the page, two sheets each; the rest is told."""
 
 _NOTHING = Evidence()
 _HEADLINES = {
@@ -37,14 +40,19 @@ _HEADLINES = {
 
 @dataclass(frozen=True)
 class Panel:
-    """A scenario's details: drawings are markup, everything else is words."""
+    """A scenario's details: drawings are markup, everything else is words.
+
+    ``controls`` are by name. ``printed`` tells that the panel is printed with the page.
+    """
 
     cell: Cell
     topology: Markup | None
     ladders: tuple[Markup, ...]
     attempts: tuple[str, ...]
+    controls: tuple[tuple[str, tuple[Control, ...]], ...]
     evidence: Evidence
     links: tuple[tuple[str, str], ...]
+    printed: bool
 
 
 def write_report(
@@ -69,43 +77,66 @@ def page(results: Results, evidence: Mapping[str, Evidence], notes: Sequence[str
     """Return the page's text."""
     told = cells(results.scenarios)
     found = by_id(told)
+    prose = Run(results.scenarios, found)
     headline, standing = _HEADLINES[exit_code(results.scenarios)]
-    order = list(STANDINGS)
-    script = _own("script.js")
+    script = own("script.js")
+    bad = findings(told)
     # A run of one topology is a question about that topology: a table would be mostly empty.
     several = len({(cell.novice, cell.expert) for cell in told}) > 1
-    return (
-        _environment()
-        .get_template("page.html.j2")
-        .render(
-            run=results.run,
-            headline=headline,
-            standing=standing,
-            summary=summary_line(results).plain,
-            findings=sorted(
-                (cell for cell in told if cell.finding),
-                key=lambda cell: order.index(cell.standing),
-            ),
-            tables=list(article_tables(found)) if several else [],
-            grids=list(grids(told, found)),
-            statements=list(statements(found)) if several else [],
-            clashes=list(clashes(found)) if several else [],
-            gaps=list(gaps(found)) if several else [],
-            cells=told,
-            panels=_panels(told, evidence),
-            notes=[plain(note) for note in notes],
-            standings={key: STANDINGS[key] for key in order if _has(told, key)},
-            methods=[METHODS[m] for m in METHODS if any(c.result.method is m for c in told)],
-            devices=sorted({name for cell in told for name in cell.devices.split()}),
-            signs=SIGNS,
-            style=Markup(_own("style.css") + TOPOLOGY_STYLE),
-            script=Markup(script),
-            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        )
+    parts: dict[str, list[object]] = {
+        "grids": list(grids(results.scenarios, found)),
+        "tables": list(article_tables(found)) if several else [],
+        "statements": list(prose.statements()) if several else [],
+        "clashes": list(prose.clashes()) if several else [],
+        "gaps": list(prose.gaps()) if several else [],
+    }
+    return rendered(
+        "page.html.j2",
+        run=results.run,
+        headline=headline,
+        standing=standing,
+        summary=summary_line(results).plain,
+        predicted=prediction_words(results.scenarios),
+        findings=bad,
+        contents=list(_contents(bad, parts)),
+        **parts,
+        cells=told,
+        panels=_panels(told, evidence, bad),
+        unprinted=max(len(bad.each) - MOST_PRINTED, 0),
+        notes=[plain(note) for note in notes],
+        standings={
+            key: each for key, each in STANDINGS.items() if any(c.standing == key for c in told)
+        },
+        methods=[METHODS[m] for m in METHODS if any(c.result.method is m for c in told)],
+        devices=sorted({name for cell in told for name in cell.devices.split()}),
+        signs=SIGNS,
+        style=own("style.css") + Markup(TOPOLOGY_STYLE + LADDER_STYLE),
+        script=script,
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
 
 
-def _panels(told: Sequence[Cell], evidence: Mapping[str, Evidence]) -> Iterator[Panel]:
+def _contents(bad: Findings, parts: Mapping[str, Sequence[object]]) -> Iterator[tuple[str, str]]:
+    """Yield the id and the name of each part that the page has."""
+    if bad.each:
+        yield "findings", bad.title
+    for part, anchor, words in (
+        ("grids", "grid-1", "Every pair"),
+        ("tables", "table-1", "The article's tables"),
+        ("statements", "prose", "Its words"),
+        ("clashes", "clashes", "Contradictions"),
+        ("gaps", "gaps", "What it leaves open"),
+    ):
+        if parts[part]:
+            yield anchor, words
+    yield "all", "All scenarios"
+    yield "run", "This run"
+
+
+def _panels(
+    told: Sequence[Cell], evidence: Mapping[str, Evidence], bad: Findings
+) -> Iterator[Panel]:
+    printed = {finding.cell.anchor for finding in bad.each[:MOST_PRINTED]}
     for cell in told:
         of_it = evidence.get(cell.result.id, _NOTHING)
         observed = cell.result.observed
@@ -114,11 +145,21 @@ def _panels(told: Sequence[Cell], evidence: Mapping[str, Evidence]) -> Iterator[
             cell,
             # Both drawings escape whatever a device or a file said.
             Markup(drawn) if drawn is not None else None,
-            tuple(Markup(ladder_svg(t, a)) for a, t in of_it.journeys),
+            tuple(Markup(ladder_element(t, a)) for a, t in of_it.journeys),
             tuple(map(attempt_line, observed.attempts)) if observed is not None else (),
+            tuple(_by_name(cell.result.controls)),
             of_it,
             tuple(_links(cell.result.bundle, of_it.files)),
+            cell.anchor in printed,
         )
+
+
+def _by_name(controls: Sequence[Control]) -> Iterator[tuple[str, tuple[Control, ...]]]:
+    names: dict[str, list[Control]] = {}
+    for control in controls:
+        names.setdefault(control.name, []).append(control)
+    for name, members in names.items():
+        yield name, tuple(members)
 
 
 def _links(bundle: str | None, files: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -133,24 +174,3 @@ def _links(bundle: str | None, files: Sequence[str]) -> Iterator[tuple[str, str]
         path = PurePosixPath(bundle) / name
         if ".." not in path.parts and not path.is_absolute():
             yield plain(name), f"./{quote(str(path), safe='/+,')}"
-
-
-def _has(told: Sequence[Cell], standing: str) -> bool:
-    return any(cell.standing == standing for cell in told)
-
-
-def _own(name: str) -> str:
-    return resources.files("harness.report.html").joinpath(name).read_text(encoding="utf-8")
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("harness.report.html", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["plain"] = plain
-    return environment

@@ -7,22 +7,18 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
+from harness.judge.model import ScenarioResult
 from harness.kb import Bound, load_contradictions, load_gaps, load_prose
+from harness.report import sights
 from harness.report.html.cells import Cell
-from harness.words import Verdict
-
-HOLDS: Final = "holds"
-FAILS: Final = "fails"
-UNPROVEN: Final = "unproven"
-PARTLY: Final = "partly run"
-NOT_RUN: Final = "not run"
+from harness.report.sights import Became
 
 SIGNS: Final = {
-    FAILS: ("\N{BALLOT X}", "differs"),
-    UNPROVEN: ("?", "invalid"),
-    HOLDS: ("\N{CHECK MARK}", "agrees"),
-    PARTLY: ("\N{WHITE CIRCLE}", "undocumented"),
-    NOT_RUN: ("\N{EN DASH}", "missing"),
+    Became.FAILS: ("\N{BALLOT X}", "differs"),
+    Became.UNPROVEN: ("?", "invalid"),
+    Became.HOLDS: ("\N{CHECK MARK}", "agrees"),
+    Became.PARTLY: ("\N{WHITE CIRCLE}", "undocumented"),
+    Became.NOT_RUN: ("\N{EN DASH}", "missing"),
 }
 """What became of a statement: its sign, and the standing whose colour it has."""
 
@@ -33,18 +29,8 @@ class Sight:
 
     name: str
     cell: Cell | None
-    expected: str
-
-    @property
-    def proves(self) -> bool:
-        """Whether it says anything."""
-        unproven = (Verdict.INVALID, Verdict.ERROR)
-        return self.cell is not None and self.cell.result.verdict not in unproven
-
-    @property
-    def otherwise(self) -> bool:
-        """Whether what was seen is not what the condition expects."""
-        return self.proves and self.cell is not None and self.cell.observed != self.expected
+    words: str
+    standing: str
 
 
 @dataclass(frozen=True)
@@ -59,11 +45,18 @@ class Case:
 class Told:
     """A statement, or a gap, in words, with what became of it."""
 
-    section: str
     words: str
     answer: str
-    became: str
+    became: Became
     cases: tuple[Case, ...]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section of the article, with its statements in the article's order."""
+
+    title: str
+    members: tuple[Told, ...]
 
 
 @dataclass(frozen=True)
@@ -77,53 +70,50 @@ class Clash:
     sights: tuple[Sight, ...]
 
 
-def statements(found: Mapping[str, Cell]) -> Iterator[Told]:
-    """Yield each statement that at least one scenario of the run tests."""
-    for statement in load_prose():
-        hedge = f", \N{LEFT DOUBLE QUOTATION MARK}{statement.hedge}\N{RIGHT DOUBLE QUOTATION MARK}"
-        answer = f"{statement.answer}{hedge if statement.hedge else ''}"
-        words = f"{statement.sentence}. {statement.statement}"
-        yield from _told(statement.section, words, answer, statement.scenarios, found)
+class Run:
+    """The scenarios of a run by id: as results, which settle it, and as cells, to be shown."""
 
+    def __init__(self, scenarios: Iterable[ScenarioResult], cells: Mapping[str, Cell]) -> None:
+        """Keep them."""
+        self._results = sights.by_id(scenarios)
+        self._cells = cells
 
-def gaps(found: Mapping[str, Cell]) -> Iterator[Told]:
-    """Yield what the article leaves open, where the run has a scenario of it."""
-    for gap in load_gaps():
-        yield from _told(gap.section, f"{gap.silent}.", "", gap.scenarios, found)
+    def statements(self) -> Iterator[Section]:
+        """Yield the sections in the article's order, with the statements that the run tests."""
+        tested = (each for each in load_prose() if self._touches(each.scenarios))
+        for section, members in groupby(tested, key=lambda each: each.section):
+            told = []
+            for each in members:
+                words = f"{each.sentence}. {each.statement}"
+                hedge = f", \N{LEFT DOUBLE QUOTATION MARK}{each.hedge}"
+                hedge = f"{hedge}\N{RIGHT DOUBLE QUOTATION MARK}" if each.hedge else ""
+                told.append(self._told(words, f"{each.answer}{hedge}", each.scenarios))
+            yield Section(section, tuple(told))
 
+    def gaps(self) -> Iterator[Told]:
+        """Yield what the article leaves open, where the run has a scenario of it."""
+        for gap in load_gaps():
+            if self._touches(gap.scenarios):
+                yield self._told(f"{gap.section}: {gap.silent}.", "", gap.scenarios)
 
-def clashes(found: Mapping[str, Cell]) -> Iterator[Clash]:
-    """Yield the contradictions between prose and tables that the run has a scenario of."""
-    for each in load_contradictions():
-        if any(name in found for name in each.scenarios):
-            sights = tuple(Sight(name, found.get(name), "") for name in each.scenarios)
-            yield Clash(each.id, *each.says, each.reading, sights)
+    def clashes(self) -> Iterator[Clash]:
+        """Yield the contradictions between prose and tables that the run has a scenario of."""
+        for each in load_contradictions():
+            if sights.touched(each.scenarios, self._results):
+                seen = (sights.Sight(name, self._results.get(name)) for name in each.scenarios)
+                yield Clash(each.id, *each.says, each.reading, tuple(map(self._sight, seen)))
 
+    def _touches(self, scenarios: Iterable[Bound]) -> bool:
+        return sights.touched((bound.id for bound in scenarios), self._results)
 
-def _told(
-    section: str,
-    words: str,
-    answer: str,
-    scenarios: Iterable[Bound],
-    found: Mapping[str, Cell],
-) -> Iterator[Told]:
-    cases = tuple(
-        Case(condition, tuple(Sight(b.id, found.get(b.id), b.expected.value) for b in bounds))
-        for condition, bounds in groupby(scenarios, key=lambda bound: bound.condition)
-    )
-    sights = [sight for case in cases for sight in case.sights]
-    if any(sight.cell is not None for sight in sights):
-        yield Told(section, words, answer, _became(sights), cases)
+    def _told(self, words: str, answer: str, scenarios: tuple[Bound, ...]) -> Told:
+        cases = tuple(
+            Case(condition, tuple(map(self._sight, case)))
+            for condition, case in sights.cases(scenarios, self._results)
+        )
+        return Told(words, answer, sights.became(scenarios, self._results), cases)
 
-
-def _became(sights: Iterable[Sight]) -> str:
-    """Say in a word what became of a statement; one scenario that ended otherwise settles it."""
-    every = list(sights)
-    run = [sight for sight in every if sight.cell is not None]
-    if any(sight.otherwise for sight in run):
-        return FAILS
-    if not run:
-        return NOT_RUN
-    if not all(sight.proves for sight in run):
-        return UNPROVEN
-    return HOLDS if len(run) == len(every) else PARTLY
+    def _sight(self, sight: sights.Sight) -> Sight:
+        cell = self._cells.get(sight.name)
+        standing = cell.standing if cell is not None else "missing"
+        return Sight(sight.name, cell, sight.words, "differs" if sight.otherwise else standing)

@@ -19,14 +19,13 @@ function filter() {
   document.getElementById("count").value = `${rows.filter(fits).length} of ${rows.length} scenarios`;
 }
 
-function panel() {
-  const id = decodeURIComponent(location.hash.slice(1));
-  const found = document.getElementById(id);
+function panel(hash) {
+  const found = document.getElementById(decodeURIComponent(hash.slice(1)));
   return found && found.classList.contains("panel") ? found : null;
 }
 
 function show() {
-  const open = panel();
+  const open = panel(location.hash);
   page.inert = Boolean(open);
   if (open) {
     open.focus();
@@ -40,13 +39,13 @@ function show() {
 
 page.addEventListener("click", (event) => {
   const link = event.target.closest('a[href^="#"]');
-  if (link) {
+  if (link && panel(link.hash)) {
     opener = link;
     scrolled = window.scrollY;
   }
 });
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && panel()) {
+  if (event.key === "Escape" && panel(location.hash)) {
     location.hash = "#page";
   }
 });

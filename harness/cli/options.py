@@ -1,0 +1,150 @@
+"""What commands are told about topologies and runs, in the words of the command line."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.words import Method
+
+if TYPE_CHECKING:
+    from harness.assistance.people import Terms
+    from harness.topology.load import Library
+
+DIRECT = "direct"
+RUNTIMES = ("namespaces", "docker", "boxed")
+ORDERS = ("both", "expert-first", "novice-first")
+
+
+topologies_option = click.option(
+    "--topologies",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder with devices/*.toml, internet.toml and kb301529/*.toml instead of the project's.",
+)
+"""The option of every command that reads definitions."""
+
+
+def run_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that every command has which runs scenarios."""
+    options = (
+        click.option(
+            "--runtime",
+            type=click.Choice(RUNTIMES),
+            default=RUNTIMES[0],
+            show_default=True,
+            help="What nodes are made of.",
+        ),
+        click.option(
+            "--method",
+            "methods",
+            type=click.Choice([method.value for method in Method]),
+            multiple=True,
+            help="Only this method; may be given again.  [default: all three]",
+        ),
+        topologies_option,
+        click.option(
+            "--out",
+            type=click.Path(path_type=Path),
+            default=Path("results"),
+            show_default=True,
+            help="Results folder.",
+        ),
+        click.option(
+            "--jobs",
+            type=click.IntRange(1, 64),
+            default=lambda: (os.cpu_count() or 1) + 1,
+            show_default="cores + 1",
+            help="Scenarios side by side.",
+        ),
+        click.option(
+            "--capture/--no-capture",
+            default=True,
+            show_default=True,
+            help="Keep every interface's traffic in the bundles.",
+        ),
+        click.option(
+            "--report/--no-report",
+            default=True,
+            show_default=True,
+            help="Write the run as one page, report.html, too.",
+        ),
+        click.option(
+            "--order",
+            type=click.Choice(ORDERS),
+            default=ORDERS[0],
+            help="Who dials first by Messenger.  [default: both at once]",
+        ),
+        click.option(
+            "--expert-port",
+            type=click.IntRange(0, 65535),
+            default=0,
+            help="Where the expert listens by Messenger.  [default: a free port above 1024]",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@dataclass
+class Chosen:
+    """The options that every command has which runs scenarios.
+
+    Raises:
+        click.UsageError: one is given and says nothing.
+    """
+
+    methods: Sequence[Method]
+    topologies: Path | None
+    out: Path
+    jobs: int
+    runtime: str
+    capture: bool
+    report: bool
+    order: str
+    expert_port: int
+
+    def __post_init__(self) -> None:
+        """Take words for what they name."""
+        self.methods = [Method(method) for method in self.methods] or list(Method)
+        if self.out == Path():
+            raise click.UsageError("--out (make: OUT=) names no folder")
+
+    def library(self) -> Library:
+        """Read the definitions."""
+        return library(self.topologies)
+
+    @property
+    def terms(self) -> Terms:
+        """What the two people agree on."""
+        from harness.assistance.people import Order, Terms  # noqa: PLC0415
+
+        return Terms(
+            password=secrets.token_urlsafe(9),
+            order=Order(self.order),
+            expert_port=self.expert_port,
+        )
+
+
+def chain(text: str | None) -> tuple[str, ...]:
+    """Read a chain of devices: names joined by commas, host outward."""
+    if text is None or text == DIRECT:
+        return ()
+    return tuple(text.split(","))
+
+
+def library(folder: Path | None) -> Library:
+    """Read the definitions of a folder, the project's own where none is given.
+
+    Raises:
+        DefinitionError: one is wrong.
+    """
+    from harness.topology.load import Library, default_folder  # noqa: PLC0415
+
+    return Library(folder or default_folder())

@@ -1,0 +1,170 @@
+"""What changed from one run to another as one page, in the look of a run's own."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from harness.judge.changes import Changes, Direction
+from harness.judge.model import ScenarioResult
+from harness.report.change_words import (
+    by_scenario,
+    made_line,
+    run_line,
+    setting,
+    shift_line,
+    sum_line,
+    timed,
+    verdict_line,
+    worst_first,
+)
+from harness.report.files import write_atomically
+from harness.report.html.cells import STANDINGS, Standing, anchor_of
+from harness.report.html.templates import own, rendered
+from harness.report.wording import plain, reason
+
+# Worse and better have the colours of what differs and what agrees.
+_LOOKS: Final = {
+    Direction.WORSE: ("differs", "\N{DOWNWARDS ARROW}"),
+    Direction.BETTER: ("agrees", "\N{UPWARDS ARROW}"),
+    Direction.OTHER: ("undocumented", "\N{NOT EQUAL TO}"),
+}
+_WORSE, _BETTER, _OTHER, _SAME = (
+    ("Worse", "differs", "\N{DOWNWARDS ARROW}"),
+    ("Better", "agrees", "\N{UPWARDS ARROW}"),
+    ("Changed", "undocumented", "\N{NOT EQUAL TO}"),
+    ("No change", "agrees", "="),
+)
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two runs: its report is where links to its scenarios lead, if it has one."""
+
+    name: str
+    run: str
+    report: str | None
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """A scenario as one run has it."""
+
+    result: ScenarioResult
+    report: str | None
+
+    @property
+    def link(self) -> str | None:
+        """Where its details are."""
+        if self.report is None:
+            return None
+        return f"{self.report}#{anchor_of(self.result.id)}"
+
+    @property
+    def name(self) -> str:
+        """The scenario's id."""
+        return plain(self.result.id)
+
+    @property
+    def standing(self) -> Standing:
+        """Its verdict's sign and word."""
+        return STANDINGS[self.result.verdict.value]
+
+    @property
+    def words(self) -> str:
+        """What it came to."""
+        return verdict_line(self.result)
+
+    @property
+    def why(self) -> str:
+        """Why, in one line."""
+        return reason(self.result)
+
+
+def write_changes(
+    changes: Changes,
+    path: Path,
+    old_report: Path | None = None,
+    new_report: Path | None = None,
+) -> None:
+    """Write the changes as one HTML file that needs no other, no network and no script.
+
+    A scenario's verdicts lead to its details in the two runs' reports, where these are given; the
+    links are relative to ``path``'s folder.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    old, new = (_relative(report, path.parent) for report in (old_report, new_report))
+    write_atomically(path, changes_page(changes, old, new).encode())
+
+
+def changes_page(
+    changes: Changes, old_report: str | None = None, new_report: str | None = None
+) -> str:
+    """Return the page's text; the reports are addresses relative to it."""
+    headline, standing, sign = _headline(changes)
+    return rendered(
+        "changes.html.j2",
+        headline=headline,
+        standing=standing,
+        sign=sign,
+        summary=sum_line(changes),
+        sides=[
+            Side("old", run_line(changes.old), old_report),
+            Side("new", run_line(changes.new), new_report),
+        ],
+        cells=[
+            (
+                cell.direction,
+                *_LOOKS[cell.direction],
+                _Outcome(cell.old, old_report),
+                _Outcome(cell.new, new_report),
+            )
+            for cell in worst_first(changes.cells)
+        ],
+        attempts=[
+            (plain(name), [(made_line(change.old), made_line(change.new)) for change in members])
+            for name, members in by_scenario(changes.attempts)
+        ],
+        shift=shift_line(changes),
+        times=[(timed(change), change.old, change.new) for change in changes.times],
+        only=[
+            (which, [_Outcome(result, report) for result in scenarios])
+            for which, report, scenarios in (
+                ("old", old_report, changes.only_old),
+                ("new", new_report, changes.only_new),
+            )
+            if scenarios
+        ],
+        settings=[
+            (plain(change.name), setting(change.old), setting(change.new))
+            for change in changes.settings
+        ],
+        run=changes.new,
+        style=own("style.css"),
+        script_hash="",
+    )
+
+
+def _headline(changes: Changes) -> tuple[str, str, str]:
+    went = {cell.direction for cell in changes.cells}
+    if changes.worse:
+        return _WORSE
+    if went == {Direction.BETTER}:
+        return _BETTER
+    rest = (changes.attempts, changes.times, changes.only_old, changes.only_new)
+    return _OTHER if went or any(rest) else _SAME
+
+
+def _relative(report: Path | None, folder: Path) -> str | None:
+    """Return the address of a file as seen from a folder.
+
+    Quoted and behind ``./`` it is a path whatever it holds.
+    """
+    if report is None:
+        return None
+    return f"./{quote(os.path.relpath(report, folder), safe='/')}"

@@ -3,12 +3,15 @@
 PYTHON ?= python3
 RUNTIME ?= namespaces
 OUT ?= results
+LAN ?=
+WAN ?=
+BENCH ?=
 ARGS ?=
 
-export RUNTIME OUT
+export RUNTIME OUT LAN WAN BENCH
 .NOTPARALLEL:
 .DEFAULT_GOAL := kb
-.PHONY: kb matrix test check bench doctor engine images setup setup-tests clean help
+.PHONY: kb matrix gear test check bench docs doctor engine images setup setup-gear setup-tests clean help
 
 # -I and -S keep the caller's own modules and settings out, and the set-up quick.
 BOOTSTRAP = $(PYTHON) -IS harness/bootstrap.py
@@ -20,6 +23,10 @@ kb: setup ## Run the article's scenarios (RUNTIME=namespaces, OUT=results)
 
 matrix: setup ## Run every device against every device (RUNTIME, OUT as above)
 	@$(HARNESS) matrix --runtime "$$RUNTIME" --out "$$OUT" $(ARGS)
+
+gear: setup-gear ## Run against a real router (LAN=nic WAN=nic, or BENCH=file)
+	@$(HARNESS) gear $${BENCH:+--bench "$$BENCH"} $${LAN:+--lan "$$LAN"} $${WAN:+--wan "$$WAN"} \
+	    --out "$$OUT" $(ARGS)
 
 test: setup-tests ## Pass the tests (ARGS="-k nat" picks some)
 	@exec .venv/bin/pytest tests/unit tests/lab tests/docker tests/browser $(ARGS)
@@ -33,6 +40,9 @@ check: setup-tests ## Check format, lint, types and the import layers
 bench: setup-tests ## Measure how long scenarios take (RUNTIME)
 	@exec .venv/bin/python -m tests.bench --runtime "$$RUNTIME" $(ARGS)
 
+docs: setup ## Write the pages of docs/ that are made from the definitions
+	@.venv/bin/python -m harness.report.docs
+
 doctor: setup ## Say what this machine can run, and what it lacks
 	@$(HARNESS) doctor $(ARGS)
 
@@ -44,6 +54,9 @@ images: setup ## Build the images that RUNTIME=docker and RUNTIME=boxed use
 
 setup: ## Install what is missing: Debian packages, .venv, the project
 	@$(BOOTSTRAP)
+
+setup-gear:
+	@$(BOOTSTRAP) --gear
 
 setup-tests:
 	@$(BOOTSTRAP) --tests
@@ -57,8 +70,8 @@ clean: ## Remove results, caches, .venv, own images, what dead runs left
 help: ## List what make can do
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 	@echo
-	@echo 'Variables: RUNTIME (namespaces, docker, boxed), OUT, ARGS (more arguments for'
-	@echo 'the command), PYTHON (3.11 or newer).'
+	@echo 'Variables: RUNTIME (namespaces, docker, boxed), OUT, LAN, WAN and BENCH (for'
+	@echo 'gear), ARGS (more arguments for the command), PYTHON (3.11 or newer).'
 	@echo 'make itself ends with 0 or 2 and names the status of the command it ran. For'
 	@echo 'the exact one, .venv/bin/ra-harness: 0 all as documented, 1 differs, 2 misuse,'
 	@echo '3 something proved nothing, 130 interrupted.'

@@ -20,6 +20,9 @@ JUNIT = "junit.xml"
 SUMMARY = "summary.md"
 REPORT = "report.html"
 BUNDLES = "scenarios"
+CARDS = "cards"
+
+_FILES = (RESULTS, JUNIT, SUMMARY, REPORT)
 
 # In the bundles' folder; a folder without it is somebody else's and is not touched.
 _MARK = ".ra-harness"
@@ -90,7 +93,7 @@ class ResultsFolder:
     def _prepare(self) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
         bundles = self.path / BUNDLES
-        earlier = [self.path / name for name in (BUNDLES, RESULTS, JUNIT, SUMMARY, REPORT)]
+        earlier = [self.path / name for name in (BUNDLES, CARDS, *_FILES)]
         found = [path for path in earlier if path.exists()]
         if found and not (bundles / _MARK).exists():
             raise OutputError(
@@ -99,7 +102,9 @@ class ResultsFolder:
             )
         if found:
             shutil.rmtree(bundles)
-        for name in (RESULTS, JUNIT, SUMMARY, REPORT):
+        if (self.path / CARDS).exists():
+            shutil.rmtree(self.path / CARDS)
+        for name in _FILES:
             (self.path / name).unlink(missing_ok=True)
         probe = self.path / _PROBE
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,8 +78,39 @@ def proxies_of(topology: Topology) -> dict[Role, str | None]:
     return {role: proxy_node(role, site) for role, site in sites.items()}
 
 
-def perform(scenarios: Mapping[int, Scenario], maker: Maker, capture: bool, send: Send) -> None:
-    """Play scenarios of one topology, by number, one after the other in one lab.
+@dataclass(frozen=True)
+class Stage:
+    """A lab in which everything is ready for a scenario, and its two people.
+
+    ``observe`` joins what the diallers know of some attempts with what was seen of them so far.
+    """
+
+    scenario: Scenario
+    lab: Lab
+    novice: Person
+    expert: Person
+    services: Services
+    observe: Callable[[Sequence[Call]], Observed]
+
+
+Script = Callable[[Stage], Awaitable[list[Call]]]
+"""What the two people do; returns every attempt, in the order in which they began."""
+
+
+async def by_method(stage: Stage) -> list[Call]:
+    """Be the script of a scenario: its method, end to end."""
+    scenario = stage.scenario
+    return await assist(scenario.method, stage.novice, stage.expert, stage.services, scenario.terms)
+
+
+def perform(
+    scenarios: Mapping[int, Scenario],
+    maker: Maker,
+    capture: bool,
+    send: Send,
+    script: Script = by_method,
+) -> None:
+    """Play scenarios of one topology by a script, by number, one after the other in one lab.
 
     Each but the first begins when the lab is as it was when it came up. Sends for each, with its
     number as ``"scenario"``: ``{"began": t}``, ``{"event": ..., "node": ...}`` for each step,
@@ -98,7 +129,7 @@ def perform(scenarios: Mapping[int, Scenario], maker: Maker, capture: bool, send
                 if turn is not first:
                     turn.begin()
                     lab.renew(turn.told)
-                turn.play(lab, last=turn is turns[-1])
+                turn.play(lab, script, last=turn is turns[-1])
     except ScenarioError as failure:
         for turn in turns:
             if not turn.over:
@@ -124,7 +155,7 @@ class _Turn:
         """Hear what a program of it tells."""
         self._send({**event, "node": node})
 
-    def play(self, lab: Lab, last: bool) -> None:
+    def play(self, lab: Lab, script: Script, last: bool) -> None:
         """Play it in a lab that is up, and send what was seen."""
         played: Played | None = None
         error: str | None = None
@@ -132,7 +163,7 @@ class _Turn:
             play = _Play(self.scenario, lab)
             lab.check()
             self._ready = time.monotonic()
-            played = asyncio.run(play.run())
+            played = asyncio.run(play.run(script))
         except ScenarioError as failure:
             error = str(failure)
         over = time.monotonic()
@@ -224,8 +255,8 @@ class _Play:
         self._lab = lab
         self._programs = Programs(lab, SERVICES_OF[scenario.method])
 
-    async def run(self) -> Played:
-        """Play it."""
+    async def run(self, script: Script = by_method) -> Played:
+        """Play it by a script."""
         lab, scenario = self._lab, self._scenario
         services = Services(lab.plan.services, Role.EXPERT.value, secrets.token_urlsafe(9))
         await self._programs.begin(services)
@@ -233,12 +264,14 @@ class _Play:
         await lab.probe()
         lab.watch.follow(self._abandon)
         novice, expert = (self._person(role) for role in Role)
-        calls = await assist(scenario.method, novice, expert, services, scenario.terms)
-        proxies = proxies_of(scenario.topology)
-        told = [line for program in self._programs.people.values() for line in program.events]
-        observed = observe(calls, lab.sightings(), proxies, told)
+        calls = await script(Stage(scenario, lab, novice, expert, services, self._observe))
+        observed = self._observe(calls)
         lab.controls += trace_controls(observed)
-        return Played(calls, observed, proxies)
+        return Played(calls, observed, proxies_of(scenario.topology))
+
+    def _observe(self, calls: Sequence[Call]) -> Observed:
+        told = [line for program in self._programs.people.values() for line in program.events]
+        return observe(calls, self._lab.sightings(), proxies_of(self._scenario.topology), told)
 
     def _person(self, role: Role) -> Person:
         lab, site = self._lab, self._site(role)

@@ -1,0 +1,1 @@
+"""The router's card: checks beyond the article, each with its source, level and evidence."""

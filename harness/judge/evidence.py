@@ -108,7 +108,9 @@ def observe(
     ``proxies`` has the node of each site's proxy; ``lines`` are those of the transcript that may
     tell of mappings.
     """
-    told = tuple(_told_of_mappings(lines))
+    # The two people are told at the same time: in which order does not matter.
+    in_order = sorted(lines, key=lambda line: bool(line["node"] == Role.EXPERT))
+    told = tuple(_told_of_mappings(in_order))
     attempts = tuple(
         attempt(call.dialler, call.dialled, sightings, proxies[call.dialler]) for call in made
     )

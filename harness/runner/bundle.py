@@ -109,7 +109,7 @@ def pack(
     }
     sums = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     sealed = Sealed(result=result, sha256=sums)
-    return {**files, VERDICT: sealed.model_dump_json(indent=1).encode()}
+    return {**files, VERDICT: sealed.model_dump_json().encode()}
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-_PACKAGES = ("ra-harness", "miniupnpc", "pyroute2", "twisted")
+_PACKAGES = ("ra-harness", "pyroute2", "twisted")
 
 
 # What a lab's packets may meet on the way, as the host has it; a new namespace copies some of it.

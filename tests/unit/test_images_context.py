@@ -128,7 +128,7 @@ def test_a_revision_changes_with_what_goes_into_the_image_and_with_nothing_else(
 @pytest.mark.parametrize(
     ("package", "changed"),
     [
-        ("miniupnpc", {Role.ENDPOINT, Role.BOX}),
+        ("miniupnpc", set()),
         ("Twisted", {Role.SERVICES, Role.BOX}),
         ("rich", {Role.BOX}),
         ("ruff", set()),
@@ -180,7 +180,6 @@ def test_parents_come_before_what_is_built_on_them() -> None:
 @pytest.mark.parametrize(
     ("role", "wanted"),
     [
-        (Role.ENDPOINT, ["miniupnpc"]),
         (Role.SERVICES, ["twisted"]),
         (
             Role.BOX,
@@ -197,13 +196,13 @@ def test_an_image_lists_every_package_that_its_programs_need_and_no_other(
 
 def test_only_these_images_have_python_packages() -> None:
     having = {role for role in Role if pins(role, ROOT)}
-    assert having == {Role.ENDPOINT, Role.SERVICES, Role.BOX}
+    assert having == {Role.SERVICES, Role.BOX}
 
 
 def test_a_package_without_a_pinned_version_is_named(clone: Path) -> None:
-    append(clone / "images" / "endpoint" / "requirements.txt", "left-pad\n")
+    append(clone / "images" / "services" / "requirements.txt", "left-pad\n")
     with pytest.raises(MachineError, match=r"left-pad has no version in \.ci/"):
-        pins(Role.ENDPOINT, clone)
+        pins(Role.SERVICES, clone)
 
 
 # --- The context ----------------------------------------------------------------------------------
@@ -239,7 +238,7 @@ def test_the_same_inputs_make_the_same_archive_whenever_they_were_written(clone:
 
 def test_an_architecture_that_nobody_makes_wheels_for_is_refused() -> None:
     with pytest.raises(MachineError, match="runs on riscv64, images are made for amd64 and arm64"):
-        context(Role.ENDPOINT, ROOT, "riscv64")
+        context(Role.SERVICES, ROOT, "riscv64")
 
 
 def test_what_pip_cannot_bring_is_said_in_one_line(
@@ -249,10 +248,10 @@ def test_what_pip_cannot_bring_is_said_in_one_line(
         monkeypatch.setenv(name, "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(clone))
     with pytest.raises(MachineError) as refused:
-        context(Role.ENDPOINT, clone)
+        context(Role.SERVICES, clone)
     assert "\n" not in str(refused.value)
-    assert "Python packages of image endpoint: ERROR:" in str(refused.value)
-    assert "miniupnpc" in str(refused.value)
+    assert "Python packages of image services: ERROR:" in str(refused.value)
+    assert pins(Role.SERVICES, clone)[0] in str(refused.value)
 
 
 def test_tests_scripts_and_the_name_of_the_build_folder_stay_out() -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from ipaddress import IPv4Address
 
 import pytest
 
 from harness.protocol import natpmp, ssdp
 from harness.protocol.natpmp import NatPmpError, TcpMapping
-from harness.protocol.ssdp import SsdpError
 
 # --- NAT-PMP, byte by byte as RFC 6886 draws it
 
@@ -113,18 +111,6 @@ def test_a_mapping_is_no_external_address() -> None:
 
 # --- SSDP
 
-GATEWAY = IPv4Address("192.168.0.1")
-DESCRIPTION = "http://192.168.0.1:5000/rootDesc.xml"
-
-
-def answer(*headers: str, status: str = "HTTP/1.1 200 OK") -> bytes:
-    lines = [status, "ST: urn:schemas-upnp-org:device:InternetGatewayDevice:1", *headers, "", ""]
-    return "\r\n".join(lines).encode("latin-1")
-
-
-def location(url: str) -> bytes:
-    return answer(f"LOCATION: {url}", "SERVER: Debian UPnP/1.1 MiniUPnPd/2.3.1")
-
 
 def test_the_search_is_the_one_that_windows_xp_sends() -> None:
     assert ssdp.search() == (
@@ -135,122 +121,3 @@ def test_the_search_is_the_one_that_windows_xp_sends() -> None:
         b"MX:3\r\n"
         b"\r\n"
     )
-
-
-@pytest.mark.parametrize(
-    "datagram",
-    [
-        pytest.param(location(DESCRIPTION), id="as miniupnpd writes it"),
-        pytest.param(answer(f"location:{DESCRIPTION}"), id="lower case"),
-        pytest.param(answer(f"Location :\t{DESCRIPTION}  "), id="space around"),
-        pytest.param(answer("USN: uuid:1", "EXT:", f"LOCATION: {DESCRIPTION}"), id="not first"),
-        pytest.param(answer("X-Name: J\xfcrgen", f"LOCATION: {DESCRIPTION}"), id="not ASCII"),
-        pytest.param(answer(f"LOCATION: {DESCRIPTION}").rstrip(b"\r\n"), id="cut after it"),
-    ],
-)
-def test_the_descriptions_url_is_read(datagram: bytes) -> None:
-    assert ssdp.read_location(datagram, GATEWAY) == DESCRIPTION
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "http://192.168.0.1/",
-        "http://192.168.0.1:1/a?b=c",
-        "http://192.168.0.1:65535/",
-        "http://192.168.0.1/" + "x" * 1000,
-    ],
-)
-def test_any_http_url_of_the_gateway_is_taken(url: str) -> None:
-    assert ssdp.read_location(location(url), GATEWAY) == url
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        pytest.param("http://192.168.0.2/", id="foreign host"),
-        pytest.param("http://192.168.0.10/", id="host that begins alike"),
-        pytest.param("http://192.168.0.1.evil.example/", id="name that begins alike"),
-        pytest.param("http://gateway/", id="name"),
-        pytest.param("http:///rootDesc.xml", id="no host"),
-        pytest.param("https://192.168.0.1/", id="https"),
-        pytest.param("ftp://192.168.0.1/", id="ftp"),
-        pytest.param("file://192.168.0.1/etc/hostname", id="file"),
-        pytest.param("//192.168.0.1/", id="no scheme"),
-        pytest.param("rootDesc.xml", id="relative"),
-        pytest.param("", id="empty"),
-        pytest.param("http://192.168.0.1@evil/", id="gateway as user"),
-        pytest.param("http://192.168.0.1:80@evil/", id="gateway as user with password"),
-        pytest.param("http://192.168.0.1\\@evil/", id="gateway before a backslash"),
-        # miniupnpc does not know user-information: it would connect to what stands before "@".
-        pytest.param("http://17.1.1.1:80@192.168.0.1/", id="foreign host as user"),
-        pytest.param("http://evil@192.168.0.1/", id="user of the gateway"),
-        pytest.param("http://evil\\@192.168.0.1/", id="foreign host before a backslash"),
-        pytest.param("http://[::ffff:192.168.0.1]/", id="IPv4 in IPv6"),
-        pytest.param("http://[fe80::1]/", id="IPv6"),
-        pytest.param("http://[192.168.0.1]/", id="IPv4 in brackets"),
-        pytest.param("http://[192.168.0.1/", id="half a bracket"),
-        pytest.param("http://3232235521/", id="one number"),
-        pytest.param("http://192.168.1/", id="three numbers"),
-        pytest.param("http://192.168.0.01/", id="octal number"),
-        pytest.param("http://192.168.0.1:0/", id="port 0"),
-        pytest.param("http://192.168.0.1:65536/", id="port out of range"),
-        pytest.param("http://192.168.0.1:-1/", id="negative port"),
-        pytest.param("http://192.168.0.1:http/", id="port by name"),
-        pytest.param("http://192.168.0.1:80:80/", id="two ports"),
-        pytest.param("http://192.168.0.1/" + "x" * 1006, id="huge"),
-        pytest.param("http://192.168.0.1/\xfc", id="not ASCII"),
-        pytest.param("http://192.168.0.1/\0", id="NUL"),
-        pytest.param("http://192.168.0.1/\x1b[31m", id="terminal escape"),
-        pytest.param("http://192.168.0.1\t/", id="tab in it"),
-        pytest.param("http://192.168.0.1\n/", id="line feed in it"),
-    ],
-)
-def test_no_other_url_is_taken(url: str) -> None:
-    with pytest.raises(SsdpError, match=r"^LOCATION is not ") as refused:
-        ssdp.read_location(location(url), GATEWAY)
-    assert str(refused.value).isprintable()
-    assert len(str(refused.value)) < 200
-
-
-@pytest.mark.parametrize(
-    ("datagram", "why"),
-    [
-        pytest.param(answer("SERVER: x"), "the answer has no LOCATION", id="no LOCATION"),
-        pytest.param(
-            answer().replace(b"ST:", b"LOCATION"), "the answer has no LOCATION", id="no colon"
-        ),
-        pytest.param(
-            answer(f"AL-LOCATION: {DESCRIPTION}"), "the answer has no LOCATION", id="ends alike"
-        ),
-        pytest.param(
-            answer(f"LOCATION: {DESCRIPTION}", status="HTTP/1.1 404 Not Found"),
-            "not an answer to a search: 'HTTP/1.1 404 Not Found'",
-            id="not found",
-        ),
-        pytest.param(
-            answer(f"LOCATION: {DESCRIPTION}", status="NOTIFY * HTTP/1.1"),
-            "not an answer to a search: 'NOTIFY * HTTP/1.1'",
-            id="an announcement",
-        ),
-        pytest.param(ssdp.search(), "not an answer to a search: ", id="a search"),
-        pytest.param(b"", "not an answer to a search: ''", id="nothing"),
-        pytest.param(bytes(range(256)) * 16, "not an answer to a search: ", id="junk"),
-        pytest.param(
-            b"HTTP/1.1 200 OK\r\n" + bytes(range(256)), "the answer has no LOCATION", id="then junk"
-        ),
-    ],
-)
-def test_what_names_no_description_is_refused(datagram: bytes, why: str) -> None:
-    with pytest.raises(SsdpError, match="^" + re.escape(why)) as refused:
-        ssdp.read_location(datagram, GATEWAY)
-    assert str(refused.value).isprintable()
-    assert len(str(refused.value)) < 200
-
-
-def test_of_two_locations_the_first_counts() -> None:
-    foreign = "LOCATION: http://17.1.1.1/"
-    both = answer(f"LOCATION: {DESCRIPTION}", foreign)
-    assert ssdp.read_location(both, GATEWAY) == DESCRIPTION
-    with pytest.raises(SsdpError):
-        ssdp.read_location(answer(foreign, f"LOCATION: {DESCRIPTION}"), GATEWAY)

@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from harness.gear.card import bad_input, discovery, guard, leases, mapping, pcp, pmp
+from harness.gear.card import (
+    bad_input,
+    discovery,
+    filtering,
+    guard,
+    idle,
+    leases,
+    mapping,
+    nat,
+    pcp,
+    pmp,
+    signals,
+    transfer,
+    wan_side,
+)
 from harness.gear.card.check import Check
 
 CHECKS: tuple[Check, ...] = (
@@ -13,4 +27,11 @@ CHECKS: tuple[Check, ...] = (
     *guard.CHECKS,
     *pmp.CHECKS,
     *pcp.CHECKS,
+    *nat.CHECKS,
+    *filtering.CHECKS,
+    *signals.CHECKS,
+    *transfer.CHECKS,
+    *idle.CHECKS,
+    # Last: a router may shut out whoever looks for open ports.
+    *wan_side.CHECKS,
 )

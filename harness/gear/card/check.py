@@ -55,7 +55,8 @@ class Check:
 
     ``id`` is stable and lower-case with hyphens; ``source`` names document and section; ``title``
     says in a few words what the router should do. A ``slow`` one takes minutes and is made only
-    when asked for; ``deadline`` is in seconds.
+    when asked for; one that only waits is made ``aside``, while others are. ``deadline`` is in
+    seconds.
     """
 
     id: str
@@ -64,6 +65,7 @@ class Check:
     level: Level
     make: Callable[[Attempt], Awaitable[Finding]]
     slow: bool = False
+    aside: bool = False
     deadline: float = DEADLINE
 
 
@@ -100,21 +102,37 @@ async def make(check: Check, rig: Rig) -> CheckResult:
 async def make_all(
     checks: Iterable[Check], rig: Rig, slow: bool, told: Callable[[CheckResult], None]
 ) -> list[CheckResult]:
-    """Make the checks one after the other; a slow one only where slow ones are wanted."""
-    results = []
-    for check in checks:
-        if check.slow and not slow:
-            result = CheckResult(
-                id=check.id,
-                title=check.title,
-                source=check.source,
-                level=check.level,
-                outcome=Outcome.NOT_TESTED,
-                detail="it takes minutes: asked for by --slow",
-                seconds=0.0,
-            )
-        else:
-            result = await make(check, rig)
+    """Make the checks one after the other; a slow one only where slow ones are wanted.
+
+    Those that are made aside begin first and are told last; the results have the checks' order.
+    """
+    known = tuple(checks)
+    results: dict[str, CheckResult] = {}
+
+    def tell(result: CheckResult) -> None:
+        results[result.id] = result
         told(result)
-        results.append(result)
-    return results
+
+    wanted = [check for check in known if slow or not check.slow]
+    async with asyncio.TaskGroup() as tasks:
+        aside = [tasks.create_task(make(check, rig)) for check in wanted if check.aside]
+        for check in known:
+            if check not in wanted:
+                tell(_too_slow(check))
+            elif not check.aside:
+                tell(await make(check, rig))
+        for task in asyncio.as_completed(aside):
+            tell(await task)
+    return [results[check.id] for check in known]
+
+
+def _too_slow(check: Check) -> CheckResult:
+    return CheckResult(
+        id=check.id,
+        title=check.title,
+        source=check.source,
+        level=check.level,
+        outcome=Outcome.NOT_TESTED,
+        detail="it takes minutes: asked for by --slow",
+        seconds=0.0,
+    )

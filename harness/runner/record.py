@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
+import sysconfig
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path, PurePosixPath
 
 from harness.judge.model import (
     Control,
@@ -25,6 +29,12 @@ from harness.runtime.meter import CpuMeter
 from harness.runtime.pool import Message
 from harness.topology.model import chain_name
 from harness.words import Answer, Verdict
+
+# A traceback has its files in quotes, and Python's errors the paths that they are about.
+# A path of one part alone tells nothing, and is a mere slash in many a line of code.
+_QUOTED_PATH = re.compile(r"""(?<=["'])/[^"'\n/]+/[^"'\n]*(?=["'])""")
+
+_SAME_ANYWHERE = ("/proc", "/sys", "/dev", "/run")
 
 
 @dataclass(frozen=True)
@@ -65,7 +75,7 @@ class Record:
         elif "outcome" in message:
             self._outcome = message["outcome"]
         elif "failed" in message:
-            self._traceback = message["failed"]
+            self._traceback = without_paths(message["failed"])
 
     def result(self, folder: ResultsFolder, ended: Ended | None) -> ScenarioResult:
         """Judge the scenario and write its bundle.
@@ -107,7 +117,7 @@ class Record:
             return None, (), self._explain_end(ended)
         controls = tuple(Control.model_validate(each) for each in self._outcome["controls"])
         if self._outcome["observed"] is None:
-            return None, controls, _with_failed(self._outcome["error"], controls)
+            return None, controls, _with_failed(without_paths(self._outcome["error"]), controls)
         return Observed.model_validate(self._outcome["observed"]), controls, ""
 
     def _explain_end(self, ended: Ended | None) -> str:
@@ -144,6 +154,40 @@ class Record:
             seen[bundle.TRACEBACK] = self._traceback.encode()
         for name, content in bundle.pack(self.scenario, result, environment(), seen).items():
             folder.write(f"{result.bundle}/{name}", content)
+
+
+def without_paths(text: str) -> str:
+    """Return a traceback or an error's text without what it tells of the machine's folders.
+
+    This package becomes ``harness/...``, other packages ``<site-packages>/...``, Python itself
+    ``<python>/...``, the rest of a clone ``<clone>/...`` and the home folder ``~``. Of any other
+    file in quotes the name is left. What the kernel or the sealed world has under such a path
+    stays: it is the same on every machine.
+    """
+    text = _QUOTED_PATH.sub(lambda found: _shortened(found[0]), text)
+    for folder, name in _known_folders():
+        text = re.sub(rf"(?<![\w/]){re.escape(folder)}(?![\w-])", name, text)
+    return text
+
+
+def _shortened(path: str) -> str:
+    if any(PurePosixPath(path).is_relative_to(folder) for folder in _SAME_ANYWHERE):
+        return path
+    for folder, name in _known_folders():
+        if PurePosixPath(path).is_relative_to(folder):
+            return f"{name}{path.removeprefix(folder)}"
+    return f"<elsewhere>/{PurePosixPath(path).name}"
+
+
+@cache
+def _known_folders() -> tuple[tuple[str, str], ...]:
+    """Return folders and what they are called in a bundle, the inner ones first."""
+    python, package = sysconfig.get_paths(), Path(__file__).parents[1]
+    names = {str(Path.home()): "~", str(package.parent): "<clone>", str(package): "harness"}
+    names |= {python[key]: "<python>" for key in ("stdlib", "platstdlib")}
+    names |= {python[key]: "<site-packages>" for key in ("purelib", "platlib")}
+    known = (each for each in names.items() if each[0] != "/")
+    return tuple(sorted(known, key=lambda each: len(each[0]), reverse=True))
 
 
 def documented_answer(scenario: Scenario) -> Documented | None:

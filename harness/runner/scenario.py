@@ -180,11 +180,12 @@ class _Turn:
             if last:
                 lab.end_capture()
             lab.controls.append(capture_control(frames, interfaces, lost))
+            seen = mirrored(lab.plan, frames)
             if played is not None:
-                lab.controls += played.journey_controls(mirrored(lab.plan, frames))
+                lab.controls += played.journey_controls(seen)
             file = evidence.capture_file(interfaces, frames, lost)
             self._send({"file": evidence.CAPTURE}, file)
-            for node, line in evidence.upnp_exchanges(lab.plan, mirrored(lab.plan, frames)):
+            for node, line in evidence.exchanges(lab.plan, seen):
                 self.told(node, line)
         for name, content in evidence.files(lab):
             self._send({"file": name}, content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from io import StringIO
 from pathlib import Path
@@ -25,7 +26,7 @@ from harness.runner.catalogue import of_topology
 from harness.runner.rejudge import bundles, rejudge
 from harness.runner.results_folder import ResultsFolder
 from harness.runtime import capture, inside
-from harness.words import Answer, End, Method, Verdict
+from harness.words import Method, Verdict
 
 
 def test_what_is_answered_in_process_is_what_the_programs_print() -> None:
@@ -97,55 +98,87 @@ def test_without_capture_all_is_as_before_but_the_capture(tmp_path: Path) -> Non
     bundle = ended.folder / str(result.bundle)
     assert not (bundle / evidence.CAPTURE).exists()
     assert {CAPTURE_CONTROL, JOURNEY_CONTROL}.isdisjoint({each.name for each in result.controls})
-    assert "upnp request" not in (bundle / "transcript.jsonl").read_text(encoding="utf-8")
+    assert not [line for line in _lines(bundle) if str(line.get("event")).endswith(" request")]
     assert _judged_again(bundle) is Verdict.AGREES
 
 
+def _lines(bundle: Path) -> list[dict[str, Any]]:
+    """Return a bundle's transcript."""
+    written = (bundle / "transcript.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line) for line in written.splitlines()]
+
+
+def _bundle(folder: Path, novice: str) -> Path:
+    """Run by file with the novice behind a device; return the bundle."""
+    ended = run(folder / "out", "--method", "file", "--novice", novice)
+    return ended.folder / str(ended.scenario(f"file/{novice}+direct").bundle)
+
+
 def test_the_transcript_has_the_soap_bodies_where_they_were_said(tmp_path: Path) -> None:
-    ended = run(tmp_path / "out", "--method", "file", "--novice", "upnp-nat")
-    bundle = ended.folder / str(ended.scenario("file/upnp-nat+direct").bundle)
-    lines = (bundle / "transcript.jsonl").read_text(encoding="utf-8").splitlines()
-    asked = [number for number, line in enumerate(lines) if "<NewExternalPort>3389<" in line]
-    granted = [number for number, line in enumerate(lines) if "AddPortMappingResponse" in line]
-    mapped = next(number for number, line in enumerate(lines) if '"event": "mapped"' in line)
-    assert asked[0] < granted[0] < mapped
+    lines = _lines(_bundle(tmp_path, "upnp-nat"))
+    said = [str(line.get("text")) for line in lines]
+    asked = [number for number, text in enumerate(said) if "<NewExternalPort>3389<" in text]
+    granted = [number for number, text in enumerate(said) if "AddPortMappingResponse" in text]
+    events = [line.get("event") for line in lines]
+    assert asked[0] < granted[0] < events.index("mapped")
 
 
-REJECTING = 'unsolicited = "reject"'
+def test_the_transcript_has_each_search_and_each_whole_answer_once(tmp_path: Path) -> None:
+    bundle = _bundle(tmp_path, "upnp-nat")
+    lines = [line for line in _lines(bundle) if line["node"] == "novice.upnp-nat"]
+    searches = [line for line in lines if line.get("event") == "ssdp request"]
+    answers = [line for line in lines if line.get("event") == "ssdp answer"]
+    assert {line["to"] for line in searches} == {"239.255.255.250:1900", "192.168.2.1:1900"}
+    assert all(line["text"].startswith("M-SEARCH * HTTP/1.1\r\n") for line in searches)
+    assert {line["from"] for line in answers} == {"192.168.2.1:1900"}
+    for line in answers:
+        # More than the capture file keeps of a frame.
+        assert len(line["text"]) > 160
+        assert "\r\nLOCATION: http://192.168.2.1:5000/" in line["text"]
+        assert line["text"].endswith("\r\n\r\n")
+    with (bundle / "capture.pcapng").open("rb") as stream:
+        seen = [frame.data for frame in pcapng.read(stream) if frame.interface.endswith("nat/lan")]
+    captured = [data for data in seen if data[14 + 9] == 17 and b" HTTP/1.1\r\n" in data]
+    found = [data for data in seen if data[14 + 9] == 17 and b"HTTP/1.1 200 OK\r\n" in data]
+    assert len(searches) == sum(b"M-SEARCH" in data for data in captured) >= 4
+    assert len(answers) == len(found) >= 2
 
 
-@pytest.mark.parametrize(
-    ("change", "end", "how"),
-    [
-        ("", End.TIMEOUT, "dropped by novice.nat (unsolicited packet on wan)"),
-        (
-            "reject",
-            End.REFUSED,
-            "ICMP port unreachable from novice.nat (unsolicited packet on wan)",
-        ),
-    ],
-)
-def test_a_no_names_its_device_and_moves_with_that_device_s_policy(
-    tmp_path: Path, change: str, end: End, how: str
-) -> None:
-    folder = own_topologies(tmp_path)
-    if change:
-        replace_in(folder / "devices" / "nat.toml", 'unsolicited = "drop"', REJECTING)
-    arguments = ("--topologies", folder, "--method", "file", "--novice", "nat")
-    ended = run(tmp_path / "out", *arguments)
-    result = ended.scenario("file/nat+direct")
-    assert (result.verdict, ended.status) == (Verdict.AGREES, 0)
-    assert result.observed is not None
-    public = result.observed.attempts[-1]
-    assert (public.end, public.ended_at, public.how) == (end, "novice.nat", how)
+def test_the_transcript_says_in_words_what_nat_pmp_asks_and_grants(tmp_path: Path) -> None:
+    lines = _lines(_bundle(tmp_path, "me-ics"))
+    told = [
+        (line["event"], line["hex"], line["text"])
+        for line in lines
+        if line["node"] == "novice.me-ics" and "nat-pmp" in line.get("event", "")
+    ]
+    # An answer's second four bytes are the time since the gateway began (RFC 6886 3.6).
+    told = [(event, hex_[:8] + hex_[16:], words) for event, hex_, words in told]
+    asks = [
+        ("nat-pmp request", "0000", "asks for the external address"),
+        ("nat-pmp answer", "0080000050640a02", "the external address is 80.100.10.2"),
+    ]
+    assert told[:2] == asks
+    assert [(event, words) for event, _, words in told[-4:]] == [
+        ("nat-pmp request", "asks to map TCP port 3389, external port 3389, for 3600 s"),
+        ("nat-pmp answer", "maps external TCP port 3389 to port 3389 for 3600 s"),
+        ("nat-pmp request", "asks to remove the mapping of TCP port 3389"),
+        ("nat-pmp answer", "has removed the mapping of TCP port 3389"),
+    ]
+    events = [line.get("event") for line in lines]
+    grants = [str(line.get("text")).startswith("maps external") for line in lines]
+    assert events.index("listening") < grants.index(True) < events.index("mapped")
 
 
-def test_a_forward_in_that_device_moves_the_end_to_the_host(tmp_path: Path) -> None:
-    ended = run(tmp_path / "out", "--method", "file", "--novice", "nat-forwarded")
-    result = ended.scenario("file/nat-forwarded+direct")
-    assert result.observed is not None
-    assert result.observed.answer is Answer.YES
-    assert result.observed.attempts[-1].ended_at == "novice"
+def test_searches_that_nobody_answers_are_in_the_transcript_too(tmp_path: Path) -> None:
+    lines = _lines(_bundle(tmp_path, "nat"))
+    asked = {
+        (line["node"], line["event"].removesuffix(" request"))
+        for line in lines
+        if str(line.get("event")).endswith(" request")
+    }
+    gateways = ("novice.nat", "internet")
+    assert asked == {(node, protocol) for node in gateways for protocol in ("ssdp", "nat-pmp")}
+    assert not [line for line in lines if str(line.get("event")).endswith(" answer")]
 
 
 def test_a_difference_is_drawn_in_junit_and_first_in_the_summary(tmp_path: Path) -> None:

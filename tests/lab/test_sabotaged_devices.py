@@ -75,12 +75,12 @@ def test_a_proxy_that_forwards_packets_is_invalid(
     """Its hosts get a default route to it, and it translates: a proxy in name only."""
     monkeypatch.setattr(ruleset, "_PROXY", FORWARDING_PROXY)
 
-    def wire_all_to_forward(stacks, links, namespaces):  # type: ignore[no-untyped-def]
+    def wire_all_to_forward(stacks, links, namespaces, there=()):  # type: ignore[no-untyped-def]
         proxy = stacks["expert.socks-proxy"]
         stacks["expert.socks-proxy"] = dataclasses.replace(proxy, forwards=True)
         gateway = proxy.interfaces[0].address.ip
         stacks["expert"] = dataclasses.replace(stacks["expert"], gateway=gateway)
-        wire(stacks, links, namespaces)
+        wire(stacks, links, namespaces, there)
 
     monkeypatch.setattr(lab, "wire", wire_all_to_forward)
     results = _run(tmp_path / "out", expert="socks-proxy")

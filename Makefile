@@ -29,7 +29,7 @@ gear: setup-gear ## Run against a real router (LAN=nic WAN=nic, or BENCH=file)
 	    --out "$$OUT" $(ARGS)
 
 test: setup-tests ## Pass the tests (ARGS="-k nat" picks some)
-	@exec .venv/bin/pytest tests/unit tests/lab tests/docker tests/browser $(ARGS)
+	@exec .venv/bin/pytest tests/unit tests/lab tests/docker tests/browser tests/gear $(ARGS)
 
 check: setup-tests ## Check format, lint, types and the import layers
 	@.venv/bin/ruff format --check .

@@ -9,12 +9,13 @@ import traceback
 import click
 
 from harness import __version__
-from harness.cli import completion, labs, listing, machine, reading, running
+from harness.cli import completion, gear, labs, listing, machine, reading, running
 from harness.errors import ExitCode, HarnessError
 
 _COMMANDS = (
     running.run,
     running.matrix,
+    gear.gear,
     reading.judge_again,
     reading.report,
     reading.diff,

@@ -58,7 +58,9 @@ def report(folder: Path) -> None:
     help="Write them as one page too, which leads to the two reports where these are written.",
 )
 def diff(old: Path, new: Path, page: Path | None) -> None:
-    """Say what changed from the results folder OLD to NEW; ends with 1 when a verdict got worse.
+    """Say what changed from the results folder OLD to NEW.
+
+    Ends with 1 when a verdict got worse, or a check of a router's card that its source requires.
 
     \b
     Examples:

@@ -1,12 +1,14 @@
 """The internet as a real router sees it: DHCP for its WAN, an ISP's router, and a name server.
 
-The server is Debian's dnsmasq. It answers every name with the lab's services: a router that wants
-to know whether it is online finds somebody, and nothing leaves the sealed world.
+Both servers are Debian's dnsmasq. One gives addresses on every link; the other, on the first link's
+address, answers every name with the lab's services: a router that wants to know whether it is
+online finds somebody, and nothing leaves the sealed world. One process for both would open a socket
+for names on each link, and a scenario holds who listens against one each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 
@@ -32,9 +34,17 @@ _RESERVED = {
     "cgnat": (IPv4Network("100.64.10.0/24"), IPv4Network("100.64.20.0/24")),
     "private": (IPv4Network("10.77.10.0/24"), IPv4Network("10.77.20.0/24")),
 }
-_CONFIG = "dnsmasq.conf"
 _LEASES = "dnsmasq.leases"
-_LOG = "dnsmasq.log"
+_COMMON = (
+    "user=root",
+    "no-resolv",
+    "no-hosts",
+    "no-poll",
+    "log-facility=-",
+    "bind-interfaces",
+    "except-interface=lo",
+    "pid-file",
+)
 _POLL = 0.05
 
 
@@ -63,7 +73,7 @@ def isp_router(router: Router, number: int, public: IspLink) -> IPv4Interface:
 
 
 class InternetSide:
-    """The DHCP and name server of all ISP links."""
+    """The DHCP server and the name server of all ISP links."""
 
     def __init__(
         self, namespace: NetNs, links: Mapping[str, IPv4Interface], name_is: IPv4Address
@@ -75,12 +85,14 @@ class InternetSide:
         self._folder = Path()
 
     def start(self, folder: Path) -> None:
-        """Start the server; ``folder`` is for its files."""
+        """Start both servers; ``folder`` is for their files."""
         folder.mkdir(parents=True)
         self._folder = folder
-        (folder / _CONFIG).write_text(self._configuration(), encoding="ascii")
-        command = (find(), "--keep-in-foreground", f"--conf-file={_CONFIG}")
-        spawn_daemon(self._namespace, command, folder, folder / _LOG, {})
+        for name, lines in (("dhcp", self._dhcp()), ("names", self._names())):
+            config = folder / f"{name}.conf"
+            config.write_text("\n".join((*_COMMON, *lines, "")), encoding="ascii")
+            command = (find(), "--keep-in-foreground", f"--conf-file={config.name}")
+            spawn_daemon(self._namespace, command, folder, folder / f"{name}.log", {})
 
     def await_lease(self, interface: str, router: Router, seconds: float) -> IPv4Address:
         """Wait until a router has been given an address on a link, and return it.
@@ -106,9 +118,9 @@ class InternetSide:
         return address
 
     def log(self) -> str:
-        """Return what the server has said."""
-        path = self._folder / _LOG
-        return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+        """Return what the servers have said."""
+        files = sorted(self._folder.glob("*.log"))
+        return "".join(file.read_text(encoding="utf-8", errors="replace") for file in files)
 
     def _leased(self, network: IPv4Network) -> IPv4Address | None:
         """Return the newest lease of a link: expiry, MAC, address, name and client id a line."""
@@ -123,28 +135,22 @@ class InternetSide:
         ]
         return max(leased)[1] if leased else None
 
-    def _configuration(self) -> str:
-        lines = [
-            "user=root",
-            "no-resolv",
-            "no-hosts",
-            "no-poll",
-            # A ping before each offer takes three seconds, and a lab has no squatters.
-            "no-ping",
-            "dhcp-authoritative",
-            "log-facility=-",
-            "log-dhcp",
-            f"dhcp-leasefile={_LEASES}",
-            "bind-interfaces",
-            "except-interface=lo",
-            f"address=/#/{self._name_is}",
-        ]
+    @property
+    def _server(self) -> IPv4Address:
+        """The name server's address: the first link's, that every router has a route to."""
+        return next(iter(self._links.values())).ip
+
+    def _names(self) -> Iterator[str]:
+        yield f"listen-address={self._server}"
+        yield f"address=/#/{self._name_is}"
+
+    def _dhcp(self) -> Iterator[str]:
+        yield "port=0"
+        # A ping before each offer takes three seconds, and a lab has no squatters.
+        yield from ("no-ping", "dhcp-authoritative", "log-dhcp", f"dhcp-leasefile={_LEASES}")
         for interface, address in self._links.items():
             first, last = address.network[2], address.network[20]
-            lines += [
-                f"interface={interface}",
-                f"dhcp-range=set:{interface},{first},{last},{address.netmask},{LEASE_SECONDS}",
-                f"dhcp-option=tag:{interface},option:router,{address.ip}",
-                f"dhcp-option=tag:{interface},option:dns-server,{address.ip}",
-            ]
-        return "\n".join(lines) + "\n"
+            yield f"interface={interface}"
+            yield f"dhcp-range=set:{interface},{first},{last},{address.netmask},{LEASE_SECONDS}"
+            yield f"dhcp-option=tag:{interface},option:router,{address.ip}"
+            yield f"dhcp-option=tag:{interface},option:dns-server,{self._server}"

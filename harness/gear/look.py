@@ -6,8 +6,7 @@ scenario has it, beside what the scenario made of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Final
@@ -40,21 +39,28 @@ class Look:
     summary: str
 
 
-async def look_at(sockets: Sockets, gateway: IPv4Address, name: str) -> Look:
+async def look_at(sockets: Sockets, gateway: IPv4Address, name: str, searches: int) -> Look:
     """Search for everything that a router offers, and fetch the first description that it names.
+
+    It is asked so many times at most, until it answers: its UPnP may be up later than all the rest,
+    and a datagram can be lost (UDA 1.1 1.3.2).
 
     Raises:
         OSError: the search could not be sent.
     """
-    answers = await search(
-        sockets, IPv4Address(ssdp.GROUP), _ANY, _MX, _MX + _MARGIN, only_from=gateway
-    )
-    if not answers:
+    answers: list[SsdpAnswer] = []
+    for _ in range(searches):
+        answers = await search(
+            sockets, IPv4Address(ssdp.GROUP), _ANY, _MX, _MX + _MARGIN, only_from=gateway
+        )
+        if answers:
+            break
+    else:
         return Look(0, {}, "no answer to a UPnP search")
     files = {f"{name}.discovery.txt": b"".join(map(_written, answers))}
-    location = next(_locations(answers, gateway), None)
+    location, why = _location(answers, gateway)
     if location is None:
-        return Look(0, files, f"{len(answers)} answers to a UPnP search, none of use")
+        return Look(0, files, f"UPnP: none of {len(answers)} answers is of use: {why}")
     port = check(location, gateway, "LOCATION").port
     try:
         reply = await fetch(sockets, location, LIMITS, gateway)
@@ -73,8 +79,13 @@ def _written(answer: SsdpAnswer) -> bytes:
     return head + answer.raw + b"\n"
 
 
-def _locations(answers: Iterable[SsdpAnswer], gateway: IPv4Address) -> Iterator[str]:
+def _location(answers: Iterable[SsdpAnswer], gateway: IPv4Address) -> tuple[str | None, str]:
+    """Return the first location that is of use; None where none is, and why the last one is not."""
+    why = ""
     for answer in answers:
-        # One that is of no use is in the file all the same.
-        with suppress(IgdError):
-            yield answer.location(gateway)
+        try:
+            return answer.location(gateway), ""
+        except IgdError as error:
+            # The answer is in the file all the same.
+            why = str(error)
+    return None, why

@@ -15,6 +15,7 @@ import errno
 import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Address, IPv4Interface
 
 from pyroute2 import IPRoute
@@ -84,8 +85,11 @@ def wire_lan(dock: Dock) -> None:
             peer = {"ifname": ETH0, "net_ns_fd": namespace.fd, "address": _mac(dock.name, place)}
             netlink.link("add", ifname=place, kind="veth", peer=peer)
         netlink.link("set", index=switch, state="up")
-        for port in (NIC, *_HOSTS):
-            netlink.link("set", index=_index(netlink, port), master=switch, state="up")
+        for port in map(partial(_index, netlink), (NIC, *_HOSTS)):
+            # In this order: a port that is up has a macvlan's NIC count it as allmulti, and the
+            # kernel does not take that back when the macvlan is deleted.
+            netlink.link("set", index=port, master=switch)
+            netlink.link("set", index=port, state="up")
     for namespace in (dock.host, dock.neighbour):
         with namespace.entered(), IPRoute() as netlink:
             netlink.link("set", index=_LOOPBACK, state="up")

@@ -25,13 +25,16 @@ from harness.gear.look import look_at
 from harness.gear.rig import Station
 from harness.gear.stage import ETH0, NIC, Dock, Stage
 from harness.runtime.netns import NetNs
-from harness.topology.bench import Bench, Router
+from harness.topology.bench import Bench, Claims, Router
 
 Say = Callable[[str], None]
 
 # A port of the ISP's router on which nobody listens: a RST is an answer too.
 _QUIET_PORT = 20000
 _TRY_SECONDS = 1.0
+
+# How often a router whose maker claims UPnP is searched for, if need be: each takes three seconds.
+_SEARCHES = 5
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,8 @@ def survey(
         isp = links[router.name]
         own = Station(router.name, dock.host, host.address.ip)
         _await_passage(bench, router, dock.host, host.address.ip, isp.ip)
-        said = asyncio.run(look_at(own, host.gateway, router.name))
+        searches = _SEARCHES if router.claims is Claims.UPNP_NAT else 1
+        said = asyncio.run(look_at(own, host.gateway, router.name, searches))
         say(
             f"{router.name}: LAN {host.router}, our host {host.address.ip}; "
             f"WAN {external} beside {isp.ip}; {said.summary}"

@@ -6,12 +6,14 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import zip_longest
 from statistics import median
 from typing import Final
 
+from harness.judge.card_changes import CardChanges, RouterPair, compare_cards, router_pairs
+from harness.judge.compared import Direction, numbered
 from harness.judge.model import Attempt, Results, Run, ScenarioResult
+from harness.judge.places import Places
 from harness.judge.verdict import contradicts_prediction
 from harness.words import Role, Verdict
 
@@ -32,15 +34,8 @@ _LEAST_TIMES: Final = 5
 _DRAWN_PORT: Final = re.compile(r"(?<=[0-9\]]):(?!3389\b)[1-9][0-9]{3,4}\b")
 _NUMBER: Final = re.compile(r"[0-9]+")
 
-_Key = tuple[str, int]
-
-
-class Direction(StrEnum):
-    """Where a cell went."""
-
-    WORSE = "worse"
-    BETTER = "better"
-    OTHER = "other"
+# Of the old run, and of the new one.
+_BothPlaces = tuple[Places, Places]
 
 
 @dataclass(frozen=True)
@@ -86,6 +81,7 @@ class Changes:
 
     ``compared`` is how many scenarios both runs have. ``shift`` is by how many seconds the median
     scenario moved: the scenarios' own times are held against it, for that is the machine's doing.
+    ``routers`` are the real ones of either run.
     """
 
     old: Run
@@ -98,21 +94,28 @@ class Changes:
     shift: float
     only_old: tuple[ScenarioResult, ...]
     only_new: tuple[ScenarioResult, ...]
+    routers: tuple[RouterPair, ...]
+    cards: CardChanges
 
     @property
     def worse(self) -> bool:
-        """Say whether a verdict got worse."""
-        return any(cell.direction is Direction.WORSE for cell in self.cells)
+        """Say whether a verdict got worse, or a check of a card that its source demands.
+
+        A run's exit code leaves cards out, for the article says nothing of them. Here a router is
+        held against itself, and what it did right and does wrong now is what is asked for.
+        """
+        return self.cards.worse or any(cell.direction is Direction.WORSE for cell in self.cells)
 
 
 def compare(old: Results, new: Results) -> Changes:
     """Compare two runs, scenario by scenario.
 
     The order of attempts, and by Messenger which of two that connect wins, is a race and no change.
-    Nor is a port that a kernel draws in each run.
+    Nor is a port that a kernel draws in each run, or an address that a real router has in one.
     """
-    before, after = _numbered(old.scenarios), _numbered(new.scenarios)
+    before, after = (numbered(run.scenarios, lambda result: result.id) for run in (old, new))
     pairs = [(before[key], after[key]) for key in before if key in after]
+    places = Places(old.run.routers), Places(new.run.routers)
     shift = _shift(pairs)
     return Changes(
         old=old.run,
@@ -120,23 +123,14 @@ def compare(old: Results, new: Results) -> Changes:
         compared=len(pairs),
         settings=tuple(_settings(old.run, new.run)),
         cells=tuple(cell for pair in pairs if (cell := _cell(*pair)) is not None),
-        attempts=tuple(change for pair in pairs for change in _attempts(*pair)),
-        times=(*_scenario_times(pairs, shift), *_attempt_times(pairs)),
+        attempts=tuple(change for pair in pairs for change in _attempts(*pair, places)),
+        times=(*_scenario_times(pairs, shift), *_attempt_times(pairs, places)),
         shift=shift,
         only_old=tuple(before[key] for key in before if key not in after),
         only_new=tuple(after[key] for key in after if key not in before),
+        routers=tuple(router_pairs(old, new)),
+        cards=compare_cards(old.cards, new.cards),
     )
-
-
-def _numbered(scenarios: Iterable[ScenarioResult]) -> dict[_Key, ScenarioResult]:
-    """Name each scenario by its id and how many of that id came before it."""
-    found: dict[_Key, ScenarioResult] = {}
-    for result in scenarios:
-        number = 0
-        while (result.id, number) in found:
-            number += 1
-        found[result.id, number] = result
-    return found
 
 
 def _settings(old: Run, new: Run) -> Iterator[SettingChange]:
@@ -180,14 +174,20 @@ def _rank(result: ScenarioResult) -> int:
     return 1 if result.verdict in (Verdict.INVALID, Verdict.ERROR) else 0
 
 
-def _attempts(old: ScenarioResult, new: ScenarioResult) -> Iterator[AttemptChange]:
-    for before, after in _paired(old, new):
-        if before is None or after is None or _essence(old, before) != _essence(new, after):
+def _attempts(
+    old: ScenarioResult, new: ScenarioResult, places: _BothPlaces
+) -> Iterator[AttemptChange]:
+    for before, after in _paired(old, new, places):
+        if (
+            before is None
+            or after is None
+            or _essence(old, before, places[0]) != _essence(new, after, places[1])
+        ):
             yield AttemptChange(new.id, before, after)
 
 
 def _paired(
-    old: ScenarioResult, new: ScenarioResult
+    old: ScenarioResult, new: ScenarioResult, places: _BothPlaces
 ) -> Iterator[tuple[Attempt | None, Attempt | None]]:
     """Pair the attempts of two runs by who dialled which address, in the order dialled.
 
@@ -195,26 +195,30 @@ def _paired(
     """
     if old.observed is None or new.observed is None:
         return
-    before, after = _by_target(old.observed.attempts), _by_target(new.observed.attempts)
+    before = _by_target(old.observed.attempts, places[0])
+    after = _by_target(new.observed.attempts, places[1])
     for target in before | after:
         yield from zip_longest(before.get(target, ()), after.get(target, ()))
 
 
-def _by_target(attempts: Iterable[Attempt]) -> dict[tuple[Role, str], list[Attempt]]:
+def _by_target(
+    attempts: Iterable[Attempt], places: Places
+) -> dict[tuple[Role, str], list[Attempt]]:
     found: dict[tuple[Role, str], list[Attempt]] = defaultdict(list)
     for attempt in attempts:
-        found[attempt.dialler, attempt.address].append(attempt)
+        found[attempt.dialler, places.of(attempt.address)].append(attempt)
     return dict(found)
 
 
-def _essence(result: ScenarioResult, attempt: Attempt) -> tuple[object, ...]:
+def _essence(result: ScenarioResult, attempt: Attempt, places: Places) -> tuple[object, ...]:
     """Return what of an attempt is the same in each run, if nothing changed.
 
     The expert listens on a port that its kernel draws, unless the scenario's id names one.
     """
     drawn = attempt.dialler is Role.NOVICE and "expert-port-" not in result.id
     port = None if drawn else attempt.port
-    return port, attempt.end, attempt.ended_at, _DRAWN_PORT.sub(":*", attempt.how)
+    how = places.of(_DRAWN_PORT.sub(":*", attempt.how))
+    return port, attempt.end, attempt.ended_at, how
 
 
 def _shift(pairs: Sequence[tuple[ScenarioResult, ScenarioResult]]) -> float:
@@ -236,10 +240,10 @@ def _scenario_times(
 
 
 def _attempt_times(
-    pairs: Iterable[tuple[ScenarioResult, ScenarioResult]],
+    pairs: Iterable[tuple[ScenarioResult, ScenarioResult]], places: _BothPlaces
 ) -> Iterator[TimeChange]:
     for old, new in pairs:
-        for before, after in _paired(old, new):
+        for before, after in _paired(old, new, places):
             if before is None or after is None:
                 continue
             if abs(after.seconds - before.seconds) > LEAST_SECONDS:

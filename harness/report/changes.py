@@ -8,11 +8,17 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
-from harness.judge.changes import AttemptChange, CellChange, Changes, Direction, SettingChange
+from harness.judge.card_changes import CheckChange
+from harness.judge.changes import AttemptChange, CellChange, Changes, SettingChange
+from harness.judge.compared import Direction
 from harness.judge.model import ScenarioResult
 from harness.report.change_words import (
     by_scenario,
+    checks_worst_first,
     made_line,
+    only_cards,
+    outcome_words,
+    router_line,
     run_line,
     setting,
     shift_line,
@@ -21,6 +27,7 @@ from harness.report.change_words import (
     verdict_line,
     worst_first,
 )
+from harness.report.gear import CARD_COLOURS
 from harness.report.layout import COLOURS, print_hanging
 from harness.report.wording import plain, reason
 from harness.words import Verdict
@@ -38,8 +45,12 @@ def print_changes(changes: Changes, console: Console) -> None:
     """Print every change under its heading, what got worse first, and one line for the whole."""
     for label, run in (("old", changes.old), ("new", changes.new)):
         print_hanging(console, Text(label, style="dim"), Text(run_line(run)), len("old  "))
+    for pair in changes.routers:
+        name = Text(f"{plain(pair.router.name)}:", style="bold")
+        print_hanging(console, name, Text(router_line(pair)), len(name) + 1)
     _print_settings(console, changes.settings)
     _print_cells(console, changes.cells)
+    _print_checks(console, changes)
     _print_attempts(console, changes.attempts)
     _print_times(console, changes)
     _print_only(console, "old", changes.only_old)
@@ -75,6 +86,32 @@ def _print_cells(console: Console, cells: Iterable[CellChange]) -> None:
                 (verdict_line(result), COLOURS[result.verdict]), f": {reason(result)}"
             )
             print_hanging(console, Text(f"    {name}", style="dim"), words, _LABELLED)
+
+
+def _print_checks(console: Console, changes: Changes) -> None:
+    ordered, only = checks_worst_first(changes.cards.checks), only_cards(changes)
+    if ordered or only:
+        _heading(console, "Cards")
+    for line in only:
+        print_hanging(console, Text("  "), Text(line), 2)
+    for change in ordered:
+        _print_check(console, change)
+
+
+def _print_check(console: Console, change: CheckChange) -> None:
+    check = change.check
+    label = Text(f"  {change.direction}", style=_COLOURS[change.direction])
+    words = Text.assemble(
+        (f"{plain(change.router)}: {plain(check.title)}", "bold"),
+        f" ({plain(check.source)}, {check.level})",
+    )
+    print_hanging(console, label, words, _WORDS)
+    for name, result in (("was", change.old), ("now", change.new)):
+        told = Text(outcome_words(result))
+        if result is not None:
+            told.stylize(CARD_COLOURS[result.outcome])
+            told.append(f": {plain(result.detail)}")
+        print_hanging(console, Text(f"    {name}", style="dim"), told, _LABELLED)
 
 
 def _print_attempts(console: Console, attempts: Sequence[AttemptChange]) -> None:

@@ -1,4 +1,4 @@
-"""JUnit XML for CI: a suite for each part of the article, a case for each scenario."""
+"""JUnit XML for CI: a suite for each part of the article and for each router's card."""
 
 from __future__ import annotations
 
@@ -6,18 +6,29 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from junitparser import Error, Failure, JUnitXml, Properties, Property, TestCase, TestSuite
+from junitparser import (
+    Error,
+    Failure,
+    JUnitXml,
+    Properties,
+    Property,
+    Skipped,
+    TestCase,
+    TestSuite,
+)
 from junitparser.junitparser import FinalResult
 
+from harness.judge.card import Card, CheckResult, Outcome
 from harness.judge.model import Results, Run, ScenarioResult
 from harness.kb import load_prose, load_tables, prose_scenarios
+from harness.report.cards import evidence_lines
 from harness.report.files import write_atomically
-from harness.report.wording import attempt_line, failed_controls, is_finding, reason
+from harness.report.wording import attempt_line, failed_controls, is_finding, plain, reason
 from harness.words import Verdict
 
 # junitparser says that it is typed, and yet leaves some of its functions without types.
@@ -64,12 +75,18 @@ def write_junit(results: Results, path: Path, ladders: Mapping[str, str] = _NO_L
     whether the article had anything to compare with, and its attempts as output. ``ladders`` has
     drawings of attempts, as plain text, by the scenario's id; they follow the attempts.
 
+    A check of a card that is not compliant passes, as the run's exit code is of the article's
+    scenarios alone; its properties and its output say what it came to. One that could not be
+    carried through is an error, one that was not made or has nothing to be made on is skipped.
+
     Raises:
         OutputError: the file cannot be written.
     """
     document = JUnitXml("ra-harness")
     for part in parts(results.scenarios):
         document.add_testsuite(_suite(results.run, part, ladders))
+    for card in filter(lambda each: each.checks, results.cards):
+        document.add_testsuite(_card_suite(results.run, card))
     document.update_statistics()
     content = io.BytesIO()
     document.write(content, pretty=True)
@@ -77,13 +94,19 @@ def write_junit(results: Results, path: Path, ladders: Mapping[str, str] = _NO_L
 
 
 def _suite(run: Run, part: Part, ladders: Mapping[str, str]) -> TestSuite:
-    suite = TestSuite(part.name)
-    # UTC without saying so and without fractions: what Ant writes, and every reader takes.
-    suite.timestamp = run.started.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    for name, value in _run_properties(run):
-        suite.add_property(_legal(name), _legal(value))
     cases = [_case(result, part.name, ladders.get(result.id, "")) for result in part.scenarios]
-    suite.add_testcases(cases)
+    return _made_suite(part.name, run.started, _run_properties(run), cases)
+
+
+def _made_suite(
+    name: str, started: datetime, properties: Iterable[tuple[str, str]], cases: Iterable[TestCase]
+) -> TestSuite:
+    suite = TestSuite(_legal(name))
+    # UTC without saying so and without fractions: what Ant writes, and every reader takes.
+    suite.timestamp = started.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    for key, value in properties:
+        suite.add_property(_legal(key), _legal(value))
+    suite.add_testcases(list(cases))
     return suite
 
 
@@ -96,20 +119,34 @@ def _run_properties(run: Run) -> Iterator[tuple[str, str]]:
         yield f"version.{name}", version
     for name, detail in run.host.items():
         yield f"host.{name}", detail
+    for router in run.routers:
+        yield f"router.{router.name}.model", router.model
+        yield f"router.{router.name}.firmware", router.firmware
+        yield f"router.{router.name}.claims", router.claims
 
 
 def _case(result: ScenarioResult, part: str, ladder: str) -> TestCase:
+    output = "\n".join(_output(result, ladder))
+    return _made_case(result.id, part, result.seconds, _answers(result), _ending(result), output)
+
+
+def _made_case(
+    name: str,
+    suite: str,
+    seconds: float,
+    properties: Iterable[tuple[str, str]],
+    ending: FinalResult | None,
+    output: str,
+) -> TestCase:
     # Jenkins groups by what stands before the last dot, GitLab shows the whole as the suite.
-    name, group = _legal(result.id), f"ra-harness.{part}"
-    case = TestCase(name, classname=group, time=round(result.seconds, 3))
-    properties = Properties()
-    for key, value in _answers(result):
-        properties.add_property(Property(key, _legal(value)))
-    case.append(properties)
-    ending = _ending(result)
+    group = _legal(f"ra-harness.{suite}")
+    case = TestCase(_legal(name), classname=group, time=round(seconds, 3))
+    told = Properties()
+    for key, value in properties:
+        told.add_property(Property(key, _legal(value)))
+    case.append(told)
     if ending is not None:
         case.result = ending
-    output = "\n".join(_output(result, ladder))
     if output:
         case.system_out = _legal(output)
     return case
@@ -150,6 +187,44 @@ def _ending(result: ScenarioResult) -> FinalResult | None:
     ]
     ending.text = "\n".join(evidence)
     return ending
+
+
+def _card_suite(run: Run, card: Card) -> TestSuite:
+    name = f"Card of {card.router}"
+    cases = (_check_case(check, name, card) for check in card.checks)
+    return _made_suite(name, card.started, _card_properties(run, card), cases)
+
+
+def _card_properties(run: Run, card: Card) -> Iterator[tuple[str, str]]:
+    yield "model", card.model
+    yield "firmware", card.firmware
+    yield "claims", card.claims
+    yield "gateway", card.gateway
+    yield "external", card.external
+    yield "bundle", card.bundle
+    yield from _run_properties(run)
+
+
+def _check_case(check: CheckResult, suite: str, card: Card) -> TestCase:
+    properties = (
+        ("outcome", check.outcome.value),
+        ("level", check.level.value),
+        ("source", check.source),
+        ("title", check.title),
+        ("bundle", card.bundle),
+    )
+    said = (f"{check.outcome}: {plain(check.title)}", plain(check.detail))
+    output = "\n".join((*said, *evidence_lines(check)))
+    return _made_case(check.id, suite, check.seconds, properties, _check_ending(check), output)
+
+
+def _check_ending(check: CheckResult) -> FinalResult | None:
+    """Make the error of a check that proves nothing, and the reason of one that was passed over."""
+    if check.outcome is Outcome.ERROR:
+        return Error(_legal(check.detail), check.outcome.value)
+    if check.outcome in (Outcome.NOT_OFFERED, Outcome.NOT_TESTED):
+        return Skipped(_legal(f"{check.outcome}: {check.detail}"))
+    return None
 
 
 def _legal(text: str) -> str:

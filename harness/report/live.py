@@ -34,7 +34,7 @@ class LiveProgress:
 
     def say(self, line: str) -> None:
         """Print it above the display."""
-        self._console.print(line, highlight=False, markup=False)
+        self._console.print(plain(line), highlight=False, markup=False, emoji=False)
 
     def started(self, total: int) -> None:
         """Note how many scenarios there are and draw the empty bar."""

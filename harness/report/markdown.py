@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Final
 
 from harness.errors import ExitCode
-from harness.judge.model import Results, Run, ScenarioResult
+from harness.judge.card import Card, Outcome
+from harness.judge.model import Results, Router, Run, ScenarioResult
 from harness.judge.verdict import contradicts_prediction, exit_code
 from harness.kb import Claim, Table, load_tables
+from harness.report.cards import NO_VERDICT, about, addresses_line, by_level, is_violation, tally
 from harness.report.files import write_atomically
+from harness.report.gear_rows import rows
 from harness.report.junit import parts
 from harness.report.summary import summary_line
 from harness.report.wording import FINDINGS, is_finding, plain, reason
@@ -35,10 +38,16 @@ _HEADLINES: Final = {
 _NICKNAMES: Final = {Method.FILE: "file", Method.EMAIL: "mail", Method.MESSENGER: "saw"}
 
 # What a file that somebody else wrote may make of a summary, which is to stay below 100 kB: the
-# tables and counts take 5 kB at most.
-_FINDINGS_BYTES: Final = 60_000
+# article's tables and counts take 5 kB at most.
+_FINDINGS_BYTES: Final = 50_000
+_CARD_BYTES: Final = 10_000
 _LONGEST: Final = 600
 _MOST_VERSIONS: Final = 40
+
+# A bench has two routers at most, and each stands in six places.
+_MOST_ROUTERS: Final = 2
+_MOST_ROWS: Final = 6
+_NAME: Final = 40
 
 _Key = tuple[str, Method]
 _Found = Mapping[_Key, ScenarioResult]
@@ -54,11 +63,17 @@ def write_markdown(results: Results, path: Path) -> None:
 
 
 def markdown(results: Results) -> str:
-    """Return the summary: the verdict, what is amiss and why, the tables, counts, versions."""
+    """Return the summary: the verdict, what is amiss and why, the tables, counts, versions.
+
+    Of a run against real routers the tables are theirs, and each has its card.
+    """
+    routers = results.run.routers[:_MOST_ROUTERS]
     blocks = [
         f"## {_HEADLINES[exit_code(results.scenarios)]}: {summary_line(results).plain}",
         "\n".join(_findings(results.scenarios)),
-        *_tables(results.scenarios),
+        *(_router(router, results.scenarios) for router in routers),
+        *(_card(card) for card in results.cards[:_MOST_ROUTERS]),
+        *(() if routers else _tables(results.scenarios)),
         "\n".join(_counts(results.scenarios)),
         "\n".join(_versions(results.run)),
     ]
@@ -83,12 +98,16 @@ def _findings(scenarios: Iterable[ScenarioResult]) -> Iterator[str]:
     """Yield a list of what somebody has to look at, the gravest first, as far as there is room."""
     order = [*FINDINGS, *Verdict]
     findings = sorted(filter(is_finding, scenarios), key=lambda each: order.index(each.verdict))
-    room = _FINDINGS_BYTES
-    for number, result in enumerate(findings):
-        line = f"- {_said(result)} {code(result.id)}: {code(reason(result))}"
+    lines = [f"- {_said(result)} {code(result.id)}: {code(reason(result))}" for result in findings]
+    yield from _fitting(lines, _FINDINGS_BYTES)
+
+
+def _fitting(lines: Sequence[str], room: int) -> Iterator[str]:
+    """Yield the lines that there is room for, in characters, and how many more there are."""
+    for number, line in enumerate(lines):
         room -= len(line)
         if room < 0:
-            yield f"- and {len(findings) - number} more: `results.json` has them all"
+            yield f"- and {len(lines) - number} more: `results.json` has them all"
             return
         yield line
 
@@ -127,9 +146,63 @@ def _cell(claim: Claim, found: _Found) -> str:
         if result is None:
             lines.append(f"{names[method]}: not run")
             continue
-        saw = result.observed.answer.value.capitalize() if result.observed is not None else "-"
-        lines.append(f"{names[method]} {saw}: {SIGNS[result.verdict]} {result.verdict}")
+        lines.append(_saw(names[method], result))
     return "<br>".join(lines)
+
+
+def _router(router: Router, scenarios: Iterable[ScenarioResult]) -> str:
+    """Return what a router is, and the article's column for it."""
+    lines = [
+        f"### Router {code(router.name, _NAME)}\n",
+        f"{code(about(router), 250)}; its maker claims {code(router.claims, _NAME)}; "
+        f"{code(addresses_line(router), 200)}\n",
+        _row(["", *Method]),
+        _row(["---"] * (len(Method) + 1)),
+    ]
+    for row in rows(router.name, scenarios)[:_MOST_ROWS]:
+        stand = f"novice {code(row.novice, _NAME)}, expert {code(row.expert, _NAME)}"
+        cells = (_seen(row.results.get(method)) for method in Method)
+        lines.append(_row([f"**{row.behind}**<br>{_celled(stand)}", *cells]))
+    return "\n".join(lines)
+
+
+def _seen(result: ScenarioResult | None) -> str:
+    if result is None:
+        return "not run"
+    says = "nothing" if result.documented is None else result.documented.answer.capitalize()
+    return f"says {says}<br>{_saw('saw', result)}"
+
+
+def _saw(name: str, result: ScenarioResult) -> str:
+    saw = result.observed.answer.value.capitalize() if result.observed is not None else "-"
+    return f"{name} {saw}: {SIGNS[result.verdict]} {result.verdict}"
+
+
+def _card(card: Card) -> str:
+    """Return what a card came to by level, and what the router does though it must not."""
+    lines = [
+        f"### Card of {code(card.router, _NAME)}\n",
+        f"{tally(card.checks)}; {NO_VERDICT}\n",
+        _row(["", *Outcome]),
+        _row(["---", *["---:"] * len(Outcome)]),
+    ]
+    for level, checks in by_level(card.checks):
+        counts = Counter(check.outcome for check in checks)
+        lines.append(_row([level, *(str(counts[outcome]) for outcome in Outcome)]))
+    violations = [
+        f"- {SIGNS[Verdict.DIFFERS]} **{check.level}, {check.outcome}** {code(check.title)} "
+        f"({code(check.source, 200)}): {code(check.detail)}"
+        for check in card.checks
+        if is_violation(check)
+    ]
+    if violations:
+        lines += ["", *_fitting(violations, _CARD_BYTES)]
+    return "\n".join(lines)
+
+
+def _celled(text: str) -> str:
+    """Return Markdown for a cell of a table, whose bars are none of the table's."""
+    return text.replace("|", r"\|")
 
 
 def _counts(scenarios: Sequence[ScenarioResult]) -> Iterator[str]:

@@ -78,7 +78,7 @@ class PlainProgress:
 
     def say(self, line: str) -> None:
         """Print it."""
-        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+        self._console.print(plain(line), highlight=False, markup=False, emoji=False, soft_wrap=True)
 
     def started(self, total: int) -> None:
         """Note how many scenarios there are."""

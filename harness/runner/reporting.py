@@ -5,11 +5,12 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from harness.errors import DefinitionError
+from harness.judge.card import Card
 from harness.judge.model import Attempt, Results, ScenarioResult
 from harness.judge.trace import Trace
 from harness.report.html import Evidence, write_report
@@ -31,7 +32,7 @@ def report(results: Results, folder: Path) -> Path:
     """
     evidence, notes = gather(results, folder)
     path = folder / REPORT
-    write_report(results, evidence, path, notes)
+    write_report(results, evidence, path, notes, card_files(results.cards, folder))
     return path
 
 
@@ -50,6 +51,21 @@ def gather(results: Results, folder: Path) -> tuple[dict[str, Evidence], list[st
             if device.note:
                 notes[device.name] = f"{device.name}: {device.note}"
     return found, list(notes.values())
+
+
+def card_files(cards: Iterable[Card], folder: Path) -> dict[str, tuple[str, ...]]:
+    """Return the names of the files in each card's folder, by that folder's path in the results.
+
+    A folder that is not there, or not within the results, has none.
+    """
+    found = {}
+    for card in cards:
+        place = PurePosixPath(card.bundle)
+        if place.is_absolute() or ".." in place.parts or not (folder / place).is_dir():
+            continue
+        files = (path for path in (folder / place).iterdir() if path.is_file())
+        found[card.bundle] = tuple(sorted(path.name for path in files))
+    return found
 
 
 def _bundle(folder: Path, result: ScenarioResult) -> Bundle | None:

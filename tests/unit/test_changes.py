@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from factories import attempt, control, observed, predicted, results, scenario
 
-from harness.judge.changes import Changes, Direction, SettingChange, compare
+from harness.judge.changes import Changes, SettingChange, compare
+from harness.judge.compared import Direction
 from harness.judge.model import Observed, ScenarioResult
 from harness.words import Answer, End, Role
 

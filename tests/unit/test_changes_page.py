@@ -6,10 +6,12 @@ import re
 from pathlib import Path
 
 import pytest
+from card_runs import card, check, gear, router, twelve
 from factories import attempt, observed, predicted, results, scenario
 from test_html_report import HOSTILE, Reader, words
 
 from harness.errors import OutputError
+from harness.judge.card import Level, Outcome
 from harness.judge.changes import compare
 from harness.judge.model import Results, ScenarioResult
 from harness.report.html.changes import changes_page, write_changes
@@ -141,3 +143,64 @@ def test_a_file_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     changes = compare(results(AGREES), results(AGREES))
     with pytest.raises(OutputError, match="No such file"):
         write_changes(changes, tmp_path / "none" / "changes.html")
+
+
+def checked(outcome: Outcome, level: Level = Level.REQUIRED) -> Results:
+    return gear(card(check("a", outcome, level)))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "level", "headline"),
+    [
+        (Outcome.COMPLIANT, Outcome.NON_COMPLIANT, Level.REQUIRED, "Worse"),
+        (Outcome.COMPLIANT, Outcome.NON_COMPLIANT, Level.RECOMMENDED, "Changed"),
+        (Outcome.NON_COMPLIANT, Outcome.COMPLIANT, Level.RECOMMENDED, "Better"),
+        (Outcome.COMPLIANT, Outcome.NOT_OFFERED, Level.REQUIRED, "Changed"),
+    ],
+)
+def test_the_heading_counts_checks_of_cards(
+    old: Outcome, new: Outcome, level: Level, headline: str
+) -> None:
+    text = heading(told(checked(old, level), checked(new, level)))
+    assert f"{headline}: 12 scenarios compared: no change; 1 check compared: 1 " in text
+
+
+def test_a_card_of_one_run_alone_is_a_change() -> None:
+    text = told(checked(Outcome.COMPLIANT), gear())
+    assert "Changed: " in heading(text)
+    assert "The card of acme is in the old run only." in text
+    assert '<ol class="findings changes">' not in text
+
+
+def test_the_head_says_from_which_firmware_to_which() -> None:
+    text = words(told(gear(), gear(routers=(router(firmware="1.1"),))))
+    assert "acme : X1; firmware 1.0 -&gt; 1.1" in text
+
+
+def test_a_check_says_what_it_was_and_is_and_leads_to_both_reports() -> None:
+    text = told(checked(Outcome.COMPLIANT), checked(Outcome.NON_COMPLIANT))
+    assert "worse acme: A taken port is refused WANIPConnection:2 2.5.16, required" in words(text)
+    assert "was \N{CHECK MARK} compliant" in words(text)
+    assert "now \N{BALLOT X} non-compliant" in words(text)
+    assert {"./old/report.html#card:acme/a", "./new/report.html#card:acme/a"} <= set(
+        Reader(text).addresses
+    )
+
+
+def test_a_check_that_a_card_does_not_have_leads_nowhere() -> None:
+    text = told(gear(card(check("a"))), gear(card(check("a"), check("b"))))
+    assert "was not on the card" in words(text)
+    assert [each for each in Reader(text).addresses if each.endswith("/b")] == [
+        "./new/report.html#card:acme/b"
+    ]
+
+
+def test_nothing_that_a_router_says_is_markup() -> None:
+    made = router(HOSTILE, HOSTILE, HOSTILE).model_copy(
+        update={"claims": HOSTILE, "wan_addressing": HOSTILE}
+    )
+    old = gear(card(check(HOSTILE), of=router(HOSTILE)), routers=(router(HOSTILE),))
+    bad = check(HOSTILE, Outcome.ERROR, title=HOSTILE, source=HOSTILE, detail=HOSTILE)
+    new = gear(card(bad, of=made), routers=(made,), scenarios=twelve(HOSTILE))
+    tags = Reader(told(old, new)).tags
+    assert not {"script", "img"} & set(tags)

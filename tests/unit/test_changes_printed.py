@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from io import StringIO
 
+from card_runs import card, check, gear, router
 from factories import attempt, observed, results, scenario
 from rich.console import Console
 
+from harness.judge.card import Level, Outcome
 from harness.judge.changes import compare
 from harness.judge.model import Results
 from harness.report.changes import print_changes
@@ -81,3 +83,65 @@ def test_it_fits_80_columns_and_shows_no_terminal_command() -> None:
     text = printed(results(odd), results(long))
     assert max(map(len, text.splitlines())) <= 80
     assert "\x1b" not in text
+
+
+def test_the_head_says_from_which_firmware_to_which() -> None:
+    text = printed(gear(), gear(routers=(router(firmware="1.1"),)))
+    assert text.splitlines()[2] == "acme: X1; firmware 1.0 -> 1.1"
+    assert "\nacme: X1; firmware 1.0\n" in printed(gear(), gear())
+
+
+def test_the_head_says_what_else_of_a_router_is_not_as_it_was() -> None:
+    other = {"claims": "nat", "wan_addressing": "static"}
+    text = printed(gear(), gear(routers=(router().model_copy(update=other),)))
+    assert (
+        "acme: X1; firmware 1.0; its maker claims upnp-nat -> nat; WAN by dhcp -> static\n" in text
+    )
+    assert "only in the new run" in printed(gear(), gear(routers=(router("beta", "X2"),)))
+
+
+def test_a_check_says_what_it_was_and_is_and_what_is_demanded_comes_first() -> None:
+    works = [
+        check("advised", level=Level.RECOMMENDED, title="Advised"),
+        check("mended", Outcome.NON_COMPLIANT, title="Mended"),
+        check("needed", title="Needed"),
+        check("gone"),
+    ]
+    fails = [
+        check("advised", Outcome.NON_COMPLIANT, Level.RECOMMENDED, title="Advised"),
+        check("mended", title="Mended"),
+        check("needed", Outcome.NON_COMPLIANT, title="Needed", detail="it stays open"),
+    ]
+    text = printed(gear(card(*works)), gear(card(*fails)))
+    lines = text[text.index("Cards\n") :].splitlines()
+    assert lines[1:4] == [
+        "  worse   acme: Needed (WANIPConnection:2 2.5.16, required)",
+        "    was  compliant: 718 ConflictInMappingEntry",
+        "    now  non-compliant: it stays open",
+    ]
+    assert lines[4].startswith("  worse   acme: Advised")
+    assert lines[7].startswith("  better  acme: Mended")
+    assert lines[12] == "    now  not on the card"
+    assert text.endswith(
+        "12 scenarios compared: no change; 3 checks compared: 2 worse, 1 better, 1\n"
+        "otherwise changed\n"
+    )
+
+
+def test_a_card_of_one_run_alone_is_named() -> None:
+    text = printed(gear(card(check())), gear())
+    assert "  the card of acme is in the old run only\n" in text
+    assert text.endswith(
+        "12 scenarios compared: no change; the card of acme is in the old run only\n"
+    )
+
+
+def test_nothing_that_a_router_says_reaches_the_terminal_as_it_is() -> None:
+    odd = "\x1b[31m\u202e"
+    made = router(odd, odd, odd).model_copy(update={"claims": odd, "wan_addressing": odd})
+    old = gear(card(check(), of=router(odd)), routers=(router(odd),))
+    bad = check(outcome=Outcome.ERROR, title=odd, source=odd, detail=odd)
+    text = printed(old, gear(card(bad, of=made), routers=(made,)))
+    assert text.isascii()
+    assert "\x1b" not in text
+    assert "\\x1b[31m" in text

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 import xmlschema
+from card_runs import OF_EACH_KIND, card, check, gear, router
 from factories import article, attempt, control, observed, results, scenario
 
+from harness.judge.card import Outcome
 from harness.judge.model import ScenarioResult
 from harness.report.junit import write_junit
 
@@ -45,6 +47,9 @@ SCHEMA = """
       <xs:choice minOccurs="0">
         <xs:element name="failure" type="ending"/>
         <xs:element name="error" type="ending"/>
+        <xs:element name="skipped">
+          <xs:complexType><xs:attribute name="message" use="required"/></xs:complexType>
+        </xs:element>
       </xs:choice>
       <xs:element name="system-out" type="xs:string" minOccurs="0"/>
     </xs:sequence>
@@ -104,6 +109,16 @@ RUNS = {
 def test_the_file_is_valid(tmp_path: Path, scenarios: tuple[ScenarioResult, ...]) -> None:
     path = tmp_path / "junit.xml"
     write_junit(results(*scenarios), path, {each.id: f"drawn {ODD}" for each in scenarios})
+    xmlschema.XMLSchema(SCHEMA).validate(path)
+
+
+def test_the_file_of_a_run_against_routers_is_valid(tmp_path: Path) -> None:
+    odd = check(ODD, Outcome.ERROR, title=ODD, source=ODD, detail=ODD, evidence=(ODD, ODD))
+    skipped = check("odd", Outcome.NOT_OFFERED, detail=ODD)
+    made = router(ODD, ODD, ODD)
+    path = tmp_path / "junit.xml"
+    cards = card(*OF_EACH_KIND), card(odd, skipped, of=made), card(name="empty")
+    write_junit(gear(*cards, routers=(router(), made)), path)
     xmlschema.XMLSchema(SCHEMA).validate(path)
 
 

@@ -87,6 +87,15 @@ def test_a_log_shows_a_hostile_id_harmless() -> None:
     assert r"[red]\x1b[2J\n:bomb:" in line
 
 
+@pytest.mark.parametrize("make", [PlainProgress, LiveProgress])
+def test_what_a_router_says_is_shown_harmless(
+    make: type[PlainProgress] | type[LiveProgress],
+) -> None:
+    console = Console(file=StringIO(), width=80, force_terminal=False)
+    make(console).say("acme: it says '\x1b[2J\u202e :smile: [red]'")
+    assert written(console) == "acme: it says '\\x1b[2J\\u202e :smile: [red]'\n"
+
+
 def test_a_terminal_gets_the_live_display_and_a_log_does_not() -> None:
     assert isinstance(choose(terminal()), LiveProgress)
     assert isinstance(choose(Console(file=StringIO())), PlainProgress)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from card_runs import OF_EACH_KIND, card, gear
 from factories import article, control, observed, results, scenario
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
@@ -73,6 +74,16 @@ def test_descriptions_are_plain_text() -> None:
 
 def test_a_results_file_is_valid(file: dict[str, Any]) -> None:
     assert wrong(file) is None
+
+
+def test_a_results_file_of_a_run_against_routers_is_valid(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    write_results(gear(card(*OF_EACH_KIND)), path)
+    content = json.loads(path.read_text(encoding="utf-8"))
+    assert wrong(content) is None
+    assert [each["name"] for each in content["run"]["routers"]] == ["acme"]
+    content["cards"][0]["checks"][2]["outcome"] = "splendid"
+    assert wrong(content) == "$.cards[0].checks[2].outcome"
 
 
 def test_fields_that_a_later_harness_adds_are_passed_over(file: dict[str, Any]) -> None:

@@ -50,7 +50,9 @@ STANDINGS: Final = {
     ),
 }
 
-_UNSAFE: Final = re.compile(r"[^A-Za-z0-9@+,./_-]")
+UNSAFE: Final = re.compile(r"[^A-Za-z0-9@+,./_-]")
+"""What no anchor has in it."""
+
 _INTERNET: Final = "internet"
 _DIRECT: Final = "direct"
 
@@ -130,21 +132,22 @@ class Cell:
 def cells(scenarios: Iterable[ScenarioResult]) -> tuple[Cell, ...]:
     """Return a cell for each scenario, each with an anchor of its own."""
     anchors: set[str] = set()
-    found = []
-    for result in scenarios:
-        wanted = anchor = anchor_of(result.id)
-        number = 1
-        while anchor in anchors:
-            number += 1
-            anchor = f"{wanted}~{number}"
-        anchors.add(anchor)
-        found.append(_cell(result, anchor))
-    return tuple(found)
+    return tuple(_cell(result, fresh(anchor_of(result.id), anchors)) for result in scenarios)
+
+
+def fresh(wanted: str, anchors: set[str]) -> str:
+    """Add to the anchors the one that is wanted, with a number where it is taken; return it."""
+    anchor, number = wanted, 1
+    while anchor in anchors:
+        number += 1
+        anchor = f"{wanted}~{number}"
+    anchors.add(anchor)
+    return anchor
 
 
 def anchor_of(scenario_id: str) -> str:
     """Return the id that the details of the first scenario of that id have in the page."""
-    return _UNSAFE.sub("-", scenario_id)
+    return UNSAFE.sub("-", scenario_id)
 
 
 def by_id(told: Iterable[Cell]) -> Mapping[str, Cell]:

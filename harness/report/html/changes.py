@@ -8,11 +8,19 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from harness.judge.changes import Changes, Direction
+from harness.judge.card import CheckResult
+from harness.judge.card_changes import CheckChange
+from harness.judge.changes import Changes
+from harness.judge.compared import Direction
 from harness.judge.model import ScenarioResult
+from harness.report.cards import SIGNS
 from harness.report.change_words import (
     by_scenario,
+    checks_worst_first,
     made_line,
+    only_cards,
+    outcome_words,
+    router_line,
     run_line,
     setting,
     shift_line,
@@ -23,6 +31,7 @@ from harness.report.change_words import (
 )
 from harness.report.files import write_atomically
 from harness.report.html.cells import STANDINGS, Standing, anchor_of
+from harness.report.html.gear import check_anchor, look
 from harness.report.html.templates import own, rendered
 from harness.report.wording import plain, reason
 
@@ -84,6 +93,27 @@ class _Outcome:
         return reason(self.result)
 
 
+@dataclass(frozen=True)
+class _Checked:
+    """A check as one run's card has it; ``sign`` and ``look`` are empty where it does not."""
+
+    words: str
+    detail: str
+    sign: str
+    look: str
+    link: str | None
+
+
+@dataclass(frozen=True)
+class _Check:
+    """A check that came to something else."""
+
+    name: str
+    about: str
+    old: _Checked
+    new: _Checked
+
+
 def write_changes(
     changes: Changes,
     path: Path,
@@ -126,6 +156,12 @@ def changes_page(
             )
             for cell in worst_first(changes.cells)
         ],
+        routers=[(plain(pair.router.name), router_line(pair)) for pair in changes.routers],
+        only_cards=only_cards(changes),
+        checks=[
+            (change.direction, *_LOOKS[change.direction], _check(change, old_report, new_report))
+            for change in checks_worst_first(changes.cards.checks)
+        ],
         attempts=[
             (plain(name), [(made_line(change.old), made_line(change.new)) for change in members])
             for name, members in by_scenario(changes.attempts)
@@ -150,14 +186,33 @@ def changes_page(
     )
 
 
+def _check(change: CheckChange, old_report: str | None, new_report: str | None) -> _Check:
+    return _Check(
+        f"{plain(change.router)}: {plain(change.check.title)}",
+        f"{plain(change.check.source)}, {change.check.level}",
+        _checked(change.router, change.old, old_report),
+        _checked(change.router, change.new, new_report),
+    )
+
+
+def _checked(router: str, check: CheckResult | None, report: str | None) -> _Checked:
+    if check is None:
+        return _Checked(outcome_words(check), "", "", "", None)
+    link = None if report is None else f"{report}#{check_anchor(router, check.id)}"
+    sign, colour = SIGNS[check.outcome], look(check.outcome)
+    return _Checked(outcome_words(check), plain(check.detail), sign, colour, link)
+
+
 def _headline(changes: Changes) -> tuple[str, str, str]:
+    cards = changes.cards
     went = {cell.direction for cell in changes.cells}
+    went |= {change.direction for change in cards.checks}
     if changes.worse:
         return _WORSE
     if went == {Direction.BETTER}:
         return _BETTER
     rest = (changes.attempts, changes.times, changes.only_old, changes.only_new)
-    return _OTHER if went or any(rest) else _SAME
+    return _OTHER if went or any(rest) or cards.only_old or cards.only_new else _SAME
 
 
 def _relative(report: Path | None, folder: Path) -> str | None:

@@ -6,20 +6,23 @@ import base64
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from types import MappingProxyType
 from typing import Final
-from urllib.parse import quote
 
 from markupsafe import Markup
 
 from harness.errors import ExitCode
 from harness.judge.model import Control, Results
 from harness.judge.verdict import exit_code
+from harness.report.cards import NO_VERDICT
 from harness.report.files import write_atomically
 from harness.report.html.cells import METHODS, STANDINGS, Cell, by_id, cells
 from harness.report.html.evidence import Evidence
 from harness.report.html.findings import Findings, findings
+from harness.report.html.gear import cards, router_tables
 from harness.report.html.grids import article_tables, grids
+from harness.report.html.links import links
 from harness.report.html.prose import SIGNS, Run
 from harness.report.html.templates import own, rendered
 from harness.report.ladder_svg import LADDER_STYLE, ladder_element
@@ -31,6 +34,7 @@ MOST_PRINTED: Final = 10
 """Of so many findings the details are printed with the page, two sheets each; the rest is told."""
 
 _NOTHING = Evidence()
+_NO_FILES: Final[Mapping[str, Sequence[str]]] = MappingProxyType({})
 _HEADLINES = {
     ExitCode.AGREES: ("Agrees", "agrees"),
     ExitCode.DIFFERS: ("Differs", "differs"),
@@ -60,20 +64,27 @@ def write_report(
     evidence: Mapping[str, Evidence],
     path: Path,
     notes: Sequence[str] = (),
+    card_files: Mapping[str, Sequence[str]] = _NO_FILES,
 ) -> None:
     """Write the run as one HTML file that needs no other and no network.
 
     ``evidence`` is by scenario id; a scenario without any is shown from its result alone. Links
     to a bundle's files are relative to ``path``'s folder, as ``results.json`` has them. ``notes``
-    are what the reader must know of the models behind the answers.
+    are what the reader must know of the models behind the answers. ``card_files`` are the names of
+    the files in the folders of routers' cards, by folder as ``results.json`` has it.
 
     Raises:
         OutputError: the file cannot be written.
     """
-    write_atomically(path, page(results, evidence, notes).encode())
+    write_atomically(path, page(results, evidence, notes, card_files).encode())
 
 
-def page(results: Results, evidence: Mapping[str, Evidence], notes: Sequence[str] = ()) -> str:
+def page(
+    results: Results,
+    evidence: Mapping[str, Evidence],
+    notes: Sequence[str] = (),
+    card_files: Mapping[str, Sequence[str]] = _NO_FILES,
+) -> str:
     """Return the page's text."""
     told = cells(results.scenarios)
     found = by_id(told)
@@ -83,8 +94,12 @@ def page(results: Results, evidence: Mapping[str, Evidence], notes: Sequence[str
     bad = findings(told)
     # A run of one topology is a question about that topology: a table would be mostly empty.
     several = len({(cell.novice, cell.expert) for cell in told}) > 1
+    routers = router_tables(results, found)
     parts: dict[str, list[object]] = {
-        "grids": list(grids(results.scenarios, found)),
+        "routers": list(routers),
+        "cards": list(cards(results.cards, card_files)),
+        # Of a run against real routers their own tables say it all.
+        "grids": [] if routers else list(grids(results.scenarios, found)),
         "tables": list(article_tables(found)) if several else [],
         "statements": list(prose.statements()) if several else [],
         "clashes": list(prose.clashes()) if several else [],
@@ -100,6 +115,7 @@ def page(results: Results, evidence: Mapping[str, Evidence], notes: Sequence[str
         findings=bad,
         contents=list(_contents(bad, parts)),
         **parts,
+        no_verdict=NO_VERDICT,
         cells=told,
         panels=_panels(told, evidence, bad),
         unprinted=max(len(bad.each) - MOST_PRINTED, 0),
@@ -107,6 +123,7 @@ def page(results: Results, evidence: Mapping[str, Evidence], notes: Sequence[str
         standings={
             key: each for key, each in STANDINGS.items() if any(c.standing == key for c in told)
         },
+        every_method=list(METHODS.values()),
         methods=[METHODS[m] for m in METHODS if any(c.result.method is m for c in told)],
         devices=sorted({name for cell in told for name in cell.devices.split()}),
         signs=SIGNS,
@@ -121,6 +138,8 @@ def _contents(bad: Findings, parts: Mapping[str, Sequence[object]]) -> Iterator[
     if bad.each:
         yield "findings", bad.title
     for part, anchor, words in (
+        ("routers", "router-1", "The article's scenarios"),
+        ("cards", "cards", "Cards" if len(parts["cards"]) > 1 else "Card"),
         ("grids", "grid-1", "Every pair"),
         ("tables", "table-1", "The article's tables"),
         ("statements", "prose", "Its words"),
@@ -149,7 +168,7 @@ def _panels(
             tuple(map(attempt_line, observed.attempts)) if observed is not None else (),
             tuple(_by_name(cell.result.controls)),
             of_it,
-            tuple(_links(cell.result.bundle, of_it.files)),
+            tuple(links(cell.result.bundle, of_it.files)),
             cell.anchor in printed,
         )
 
@@ -160,17 +179,3 @@ def _by_name(controls: Sequence[Control]) -> Iterator[tuple[str, tuple[Control, 
         names.setdefault(control.name, []).append(control)
     for name, members in names.items():
         yield name, tuple(members)
-
-
-def _links(bundle: str | None, files: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield name and address of a bundle's files.
-
-    Both come from files that anybody may have written. Quoted and behind ``./`` an address is
-    a path whatever it holds, and one that leads out of the folder is left out.
-    """
-    if bundle is None:
-        return
-    for name in files:
-        path = PurePosixPath(bundle) / name
-        if ".." not in path.parts and not path.is_absolute():
-            yield plain(name), f"./{quote(str(path), safe='/+,')}"

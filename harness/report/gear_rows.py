@@ -1,0 +1,47 @@
+"""A router's scenarios in the article's shape: novice, expert and both behind it, by method."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from harness.judge.model import ScenarioResult
+from harness.report.wording import plain
+from harness.topology.model import chain_name
+from harness.words import Method
+
+_NOVICE, _EXPERT, _BOTH = "Novice", "Expert", "Novice and Expert"
+
+
+@dataclass(frozen=True)
+class Row:
+    """Who stands behind a router, in the article's words, and the scenario of each method.
+
+    ``novice`` and ``expert`` name the chains; a method that was not run is not in ``results``.
+    """
+
+    behind: str
+    novice: str
+    expert: str
+    results: Mapping[Method, ScenarioResult]
+
+
+def rows(router: str, scenarios: Iterable[ScenarioResult]) -> tuple[Row, ...]:
+    """Return a router's rows in the article's order; of two results of a cell, the first."""
+    found: dict[tuple[str, str, str], dict[Method, ScenarioResult]] = {}
+    for result in scenarios:
+        if router in result.novice + result.expert:
+            chains = plain(chain_name(result.novice)), plain(chain_name(result.expert))
+            cells = found.setdefault((_behind(result), *chains), {})
+            cells.setdefault(result.method, result)
+    order = (_NOVICE, _EXPERT, _BOTH)
+    return tuple(
+        Row(*key, cells)
+        for key, cells in sorted(found.items(), key=lambda each: order.index(each[0][0]))
+    )
+
+
+def _behind(result: ScenarioResult) -> str:
+    if result.novice and result.expert:
+        return _BOTH
+    return _NOVICE if result.novice else _EXPERT

@@ -18,5 +18,8 @@ def finish(work: Callable[[], None]) -> NoReturn:
     except BaseException:  # noqa: BLE001 - nothing of the parent's code may run in the child
         traceback.print_exc()
     finally:
-        sys.stderr.flush()
-        os._exit(status)
+        try:
+            sys.stderr.flush()
+        finally:
+            # Also where nobody reads standard error any more.
+            os._exit(status)

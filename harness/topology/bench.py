@@ -19,6 +19,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from harness.errors import DefinitionError
 from harness.topology.addresses import check_host
 from harness.topology.model import Definition
+from harness.topology.reasons import first_reason
 
 # The name of a router that the command line described: there is no file to name it.
 _UNNAMED = "gear"
@@ -31,16 +32,6 @@ _ROUTER_NAME = re.compile(r"[a-z][a-z0-9-]{0,10}")
 
 _CARRIER_GRADE = IPv4Network("100.64.0.0/10")
 _PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
-
-# What the schema library says, in the words of somebody who writes the file.
-_REASONS = {
-    "extra_forbidden": "there is no such key",
-    "missing": "this key is missing",
-    "model_type": "a table is due here",
-    "tuple_type": "an array is due here",
-    "string_type": "a string is due here",
-    "string_pattern_mismatch": "write it on one line, without control characters",
-}
 
 Words = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Seconds = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
@@ -228,7 +219,7 @@ def load_bench(path: Path, devices: Collection[str] = ()) -> Bench:
     try:
         bench = Bench.model_validate(content)
     except ValidationError as error:
-        raise DefinitionError(f"{path}: {_first_reason(error)}") from error
+        raise DefinitionError(f"{path}: {first_reason(error, counted=True)}") from error
     for number, router in enumerate(bench.routers, 1):
         if router.name in devices:
             raise DefinitionError(
@@ -255,7 +246,9 @@ def bench_of(lan: str, wan: str, claims: Claims, model: str, firmware: str) -> B
     try:
         return Bench.model_validate({"router": (router,)})
     except ValidationError as error:
-        raise DefinitionError(f"the router on {lan} and {wan}: {_first_reason(error)}") from error
+        raise DefinitionError(
+            f"the router on {lan} and {wan}: {first_reason(error, counted=True)}"
+        ) from error
 
 
 def _is_of_kind(address: IPv4Address, kind: str) -> bool:
@@ -264,16 +257,3 @@ def _is_of_kind(address: IPv4Address, kind: str) -> bool:
     if kind == "private":
         return any(address in network for network in _PRIVATE)
     return address.is_global
-
-
-def _first_reason(error: ValidationError) -> str:
-    """Say the first thing that is wrong, routers counted from 1 as people do."""
-    first = error.errors(include_url=False)[0]
-    key = ""
-    for part in first["loc"]:
-        key += f"[{part + 1}]" if isinstance(part, int) else f".{part}" if key else part
-    reason = first["msg"].removeprefix("Value error, ")
-    for kind, words in _REASONS.items():
-        if first["type"].startswith(kind):
-            reason = words
-    return f"{key}: {reason}" if key else reason

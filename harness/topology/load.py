@@ -26,18 +26,8 @@ from harness.topology.model import (
     TopologyFile,
     chain_name,
 )
+from harness.topology.reasons import first_reason
 from harness.words import Role
-
-# The schema library's own words where a TOML file's author would not know them.
-_REASONS = {
-    "extra_forbidden": "there is no such key",
-    "missing": "this key is missing",
-    "model_type": "a table is due here",
-    "dict_type": "a table is due here",
-    "tuple_type": "an array is due here",
-    "string_type": "a string is due here",
-    "string_pattern_mismatch": "a name is lower-case letters, digits and '-', a letter first",
-}
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -106,7 +96,7 @@ class Library:
                 }
             )
         except ValidationError as error:
-            raise DefinitionError(f"topology {name}: {_first_reason(error)}") from error
+            raise DefinitionError(f"topology {name}: {first_reason(error)}") from error
         return self._topology(content, f"topology {name}")
 
     def _topology(self, content: TopologyFile, where: str) -> Topology:
@@ -248,14 +238,4 @@ def _read(model: type[Model], path: Path, extra: Mapping[str, str] | None = None
     try:
         return model.model_validate({**content, **(extra or {})})
     except ValidationError as error:
-        raise DefinitionError(f"{path}: {_first_reason(error)}") from error
-
-
-def _first_reason(error: ValidationError) -> str:
-    first = error.errors(include_url=False)[0]
-    key = ".".join(str(part) for part in first["loc"])
-    reason = first["msg"].removeprefix("Value error, ")
-    for kind, words in _REASONS.items():
-        if first["type"].startswith(kind):
-            reason = words
-    return f"{key}: {reason}" if key else reason
+        raise DefinitionError(f"{path}: {first_reason(error)}") from error

@@ -22,9 +22,13 @@ Found = Mapping[str, ScenarioResult]
 
 
 class Became(StrEnum):
-    """What became of a statement; the order is that of a reader's interest."""
+    """What became of a statement; the order is that of a reader's interest.
+
+    What the article leaves open cannot fail: it can only be otherwise than expected.
+    """
 
     FAILS = "fails"
+    OTHERWISE = "otherwise"
     UNPROVEN = "unproven"
     HOLDS = "holds"
     PARTLY = "partly run"
@@ -96,3 +100,9 @@ def became(scenarios: Iterable[Bound], found: Found) -> Became:
     if saw & {Verdict.INVALID, Verdict.ERROR}:
         return Became.UNPROVEN
     return Became.PARTLY if NOT_RUN in saw else Became.HOLDS
+
+
+def became_of_gap(scenarios: Iterable[Bound], found: Found) -> Became:
+    """Say what became of what the article leaves open: nothing of it is against the article."""
+    word = became(scenarios, found)
+    return Became.OTHERWISE if word is Became.FAILS else word

@@ -22,13 +22,25 @@ from harness.kb import (
     load_tables,
 )
 from harness.report.layout import COLOURS, print_hanging
-from harness.report.sights import MARK, NOT_RUN, Became, Found, Sight, became, by_id, cases, touched
+from harness.report.sights import (
+    MARK,
+    NOT_RUN,
+    Became,
+    Found,
+    Sight,
+    became,
+    became_of_gap,
+    by_id,
+    cases,
+    touched,
+)
 from harness.report.wording import plain
 from harness.words import Answer, Verdict
 
 _STYLES: Final = {
     Became.HOLDS: COLOURS[Verdict.AGREES],
     Became.FAILS: COLOURS[Verdict.DIFFERS],
+    Became.OTHERWISE: COLOURS[Verdict.UNDOCUMENTED],
     Became.UNPROVEN: COLOURS[Verdict.INVALID],
     Became.PARTLY: COLOURS[Verdict.UNDOCUMENTED],
     Became.NOT_RUN: "dim",
@@ -75,16 +87,20 @@ def _print_statement(console: Console, statement: Statement, found: Found) -> No
     hedge = f', "{statement.hedge}"' if statement.hedge else ""
     words = Text(f"{statement.sentence}. {statement.statement} ")
     words.append(f"({statement.answer}{hedge})", style="bold")
-    _print_cases(console, words, statement.scenarios, found)
+    word = became(statement.scenarios, found)
+    _print_cases(console, word, words, statement.scenarios, found)
 
 
 def _print_gap(console: Console, gap: Gap, found: Found) -> None:
-    _print_cases(console, Text(f"{gap.section}: {gap.silent}."), gap.scenarios, found)
+    word = became_of_gap(gap.scenarios, found)
+    words = Text(f"{gap.section}: {gap.silent}.")
+    _print_cases(console, word, words, gap.scenarios, found)
 
 
-def _print_cases(console: Console, words: Text, scenarios: tuple[Bound, ...], found: Found) -> None:
+def _print_cases(
+    console: Console, word: Became, words: Text, scenarios: tuple[Bound, ...], found: Found
+) -> None:
     """Print what is stated with what became of it, then a line for each condition and answer."""
-    word = became(scenarios, found)
     print_hanging(console, Text(f"  {word}", style=_STYLES[word]), words, _TEXT)
     for condition, case in cases(scenarios, found):
         for saw, names in _by_sight(case):

@@ -82,10 +82,7 @@ def summary_line(results: Results) -> Text:
 
 def _agreements(scenarios: Sequence[ScenarioResult]) -> list[str]:
     """Count who agrees of those that the article speaks of: its tables, and then its prose."""
-    in_tables = {claim.id for table in load_tables() for claim in table.claims}
-    documented = [result for result in scenarios if _is_documented(result)]
-    tables = [each for each in documented if each.documented and each.documented.claim in in_tables]
-    prose = [each for each in documented if each not in tables]
+    tables, prose = by_part(scenarios)
     parts: list[str] = []
     for part, name in ((tables, "tables"), (prose, "prose")):
         agreeing = sum(each.verdict is Verdict.AGREES for each in part)
@@ -95,6 +92,16 @@ def _agreements(scenarios: Sequence[ScenarioResult]) -> list[str]:
             words = "" if parts else f" {agree}"
             parts.append(f"{agreeing} of {len(part)}{words}{where}")
     return parts
+
+
+def by_part(
+    scenarios: Iterable[ScenarioResult],
+) -> tuple[Sequence[ScenarioResult], Sequence[ScenarioResult]]:
+    """Return the scenarios that the article's tables answer yes or no, and those of its prose."""
+    in_tables = {claim.id for table in load_tables() for claim in table.claims}
+    documented = [result for result in scenarios if _is_documented(result)]
+    tables = [each for each in documented if each.documented and each.documented.claim in in_tables]
+    return tables, [each for each in documented if each not in tables]
 
 
 def _is_documented(result: ScenarioResult) -> bool:

@@ -11,6 +11,7 @@ from typing import Final
 from xml.sax.saxutils import escape
 
 from harness.judge.model import Observed
+from harness.report.causes import Cause
 from harness.report.wording import plain
 from harness.topology.model import Topology
 from harness.topology.plan import INTERNET, SERVICES, Kind, LabPlan, NodePlan, box_nodes, plan
@@ -29,7 +30,7 @@ TOPOLOGY_STYLE: Final = """
 .ra-topology{font:12px ui-monospace,Menlo,Consolas,"DejaVu Sans Mono",monospace}
 .ra-topology text{fill:currentColor;white-space:pre}
 .ra-topology .title{font-weight:bold;font-family:system-ui,sans-serif;font-size:13px}
-.ra-topology .soft{opacity:.75}
+.ra-topology .soft,.ra-topology .aside{opacity:.75}
 .ra-topology rect{fill:none;stroke:currentColor;stroke-width:1.25}
 .ra-topology .site{stroke-dasharray:4 4;opacity:.45}
 .ra-topology path{stroke:currentColor;stroke-width:1.5;fill:none}
@@ -44,25 +45,28 @@ TOPOLOGY_STYLE: Final = """
 """The rules of the element's classes, which the page has once for all drawings."""
 
 
-def topology_svg(topology: Topology, observed: Observed | None) -> str:
+def topology_svg(topology: Topology, observed: Observed | None, cause: Cause | None = None) -> str:
     """Return the drawing: the novice's site to the left, the expert's to the right.
 
-    The services stand below the internet, neighbours below their host. A node where attempts of
-    ``observed`` ended says so; of a "Yes" only the one that connected counts.
+    The services stand below the internet, neighbours below their host. The node of
+    ``cause`` is marked as the one that decided. Another where attempts of ``observed`` ended says
+    so less loudly; of a "Yes" only those that connected do.
     """
-    return _Drawing(plan(topology), _marks(observed)).text()
+    return _Drawing(plan(topology), _marks(observed, cause)).text()
 
 
-def _marks(observed: Observed | None) -> Mapping[str, tuple[str, str]]:
+def _marks(observed: Observed | None, cause: Cause | None) -> Mapping[str, tuple[str, str]]:
     """Return what stands at which node, and its style."""
     if observed is None:
         return {}
+    decided = cause.at if cause is not None else ()
     if observed.answer is Answer.YES:
         good = (a.ended_at for a in observed.attempts if a.end is End.CONNECTED)
-        return dict.fromkeys(good, ("\N{CHECK MARK} connected", "good"))
-    return dict.fromkeys(
-        (a.ended_at for a in observed.attempts), ("\N{BALLOT X} ended here", "bad")
-    )
+        let_in = dict.fromkeys(decided, ("\N{CHECK MARK} let it in", "good"))
+        return {**let_in, **dict.fromkeys(good, ("\N{CHECK MARK} connected", "good"))}
+    ends = (a.ended_at for a in observed.attempts)
+    marks = dict.fromkeys(ends, ("\N{MIDDLE DOT} a dial ended here", "aside"))
+    return {**marks, **dict.fromkeys(decided, ("\N{BALLOT X} decided here", "bad"))}
 
 
 class _Drawing:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from io import StringIO
 from pathlib import Path
@@ -10,11 +11,13 @@ from pathlib import Path
 import pytest
 from factories import article, attempt, control, observed, predicted, prose, results, scenario
 from rich.console import Console
-from wires import DROPPED, TIMED_OUT, traced
+from wires import CONNECTED, DROPPED, TIMED_OUT, traced
 
 from harness.errors import OutputError
 from harness.judge.model import ScenarioResult
+from harness.judge.trace import Packets, trace
 from harness.kb import load_gaps, load_prose
+from harness.report.causes import cause_of
 from harness.report.html import Evidence, write_report
 from harness.report.html.page import MOST_PRINTED, page
 from harness.report.statements import print_statements
@@ -65,12 +68,12 @@ def test_the_verdict_of_the_run_is_its_heading() -> None:
 def test_a_finding_names_the_device_that_ended_it_before_the_tables() -> None:
     text = words(told(*article(DIFFERING)))
     finding = text.index("Novice behind upnp-nat, expert direct, by file article yes , seen no")
-    ended = text.index("ended at novice.nat : dropped by the forward chain")
-    assert text.index("What differs (1)") < finding < ended < text.index("Table 1:")
+    ended = text.rindex("ended at novice.nat : dropped by the forward chain", 0, finding)
+    assert text.index("What differs (1)") < ended < finding < text.index("Table 1:")
 
 
 def lead(text: str) -> str:
-    found = re.search('<p class="lead">(.*?)</p>', text, re.DOTALL)
+    found = re.search('<ul class="lead">(.*?)</ul>', text, re.DOTALL)
     assert found is not None
     return words(found[1]).strip()
 
@@ -82,36 +85,82 @@ def test_the_first_lines_name_the_devices_that_ended_what_differs() -> None:
         for method, end in zip(("file", "email", "messenger"), ends, strict=True)
     ]
     text = told(*article(*differing))
-    assert lead(text) == ("3 scenarios : ended at novice.upnp-nat in 2; ended at expert.nat in 1.")
+    assert lead(text) == (
+        "ended at novice.upnp-nat : dropped by the forward chain : 2 scenarios "
+        "ended at expert.nat : dropped by the forward chain : 1 scenario"
+    )
 
 
 def test_a_device_is_named_before_the_internet_that_has_no_route() -> None:
     internet = attempt(ended_at="internet", how="no route")
     seen = observed("no", internet, attempt(ended_at="novice.upnp-nat", how="dropped"))
     text = told(*article(scenario("file", "upnp-nat", "direct", seen)))
-    assert lead(text) == "1 scenario : ended at novice.upnp-nat in 1."
-    assert "ended at novice.upnp-nat : dropped and at internet: no route" in words(text)
+    assert lead(text) == "ended at novice.upnp-nat : dropped : 1 scenario"
+    assert "beside it the expert&#39;s dial to 80.1.2.3:3389: at internet: no route" in words(text)
 
 
 def test_a_yes_against_the_article_says_where_it_connected() -> None:
     text = told(*article(scenario("file", "nat", "direct", observed("yes"))))
-    assert lead(text) == "1 scenario : connected at novice in 1."
+    assert lead(text) == "connected at novice : 1 scenario"
+
+
+def test_a_yes_names_the_device_that_let_it_in_and_by_what() -> None:
+    topology = Library(PROJECT / "topologies").from_chains(("nat-forwarded",), ())
+    frames = [
+        replace(each, interface=each.interface.replace("novice.nat/", "novice.nat-forwarded/"))
+        for each in CONNECTED
+    ]
+    dialled = attempt(address="80.100.10.2", end=End.CONNECTED, ended_at="novice", how="accepted")
+    way = trace(Packets(frames), "expert", dialled.address, dialled.port, 50000)
+    seen = observed("yes", dialled)
+    each = Evidence(topology=topology, journeys=((dialled, way),))
+    result = scenario("file", "nat", "direct", seen)
+    text = told(result, each=each)
+    assert lead(text) == "let in by novice.nat-forwarded , which forwards 3389 : 1 scenario"
+    assert text.count("\N{CHECK MARK} let it in") == 1
+
+
+def test_a_dial_to_a_private_address_is_said_to_be_bound_to_fail() -> None:
+    private = attempt(address="192.168.1.2", ended_at="internet", how="no route")
+    seen = observed("no", private, attempt(ended_at="novice.upnp-nat"))
+    text = words(told(scenario("file", "upnp-nat", "direct", seen)))
+    said = "expected to fail: dials to private addresses of the ticket (192.168.1.2)"
+    assert said in text
+    assert "beside it" not in text
+
+
+def test_the_dial_of_the_model_s_reason_decides_a_no() -> None:
+    ends = (("80.1.2.3", "novice.nat"), ("85.1.2.3", "expert.nat"))
+    dials = [attempt(address=address, ended_at=end) for address, end in ends]
+    forecast = predicted("no", "expert.nat drops the SYN to 85.1.2.3:3389: nobody asked for it")
+    result = scenario("file", "upnp-nat", "direct", observed("no", *dials), forecast=forecast)
+    assert lead(told(result)).startswith("ended at expert.nat ")
+
+
+def test_the_heading_counts_scenarios_and_statements_and_links_those_that_fail() -> None:
+    text = told(*prose(scenario("file", "firewall", "direct", observed("yes"))))
+    heading = re.search("<h1>.*</h1>", text)
+    assert heading is not None
+    assert "4 of the article&#39;s 23 statements" in words(heading[0])
+    failing = re.findall(r'<a href="#(says:[^"]+)">Other Firewalls, sentence', text)
+    assert len(failing) == 4
+    assert set(failing) <= set(Reader(text).ids)
 
 
 def test_what_proves_nothing_names_the_control_that_failed_and_where() -> None:
     controls = (control(passed=False, detail="22 lines, 21 generated"),)
     text = told(scenario("file", "nat", "direct", observed("no"), controls=controls))
-    assert lead(text) == "1 scenario : a control failed at novice.nat in 1."
+    assert lead(text) == "a control failed at novice.nat : rules : 1 scenario"
     assert "What proves nothing (1)" in text
     assert "seen no , which does not count" in words(text)
-    assert "a control failed at novice.nat : rules: 22 lines, 21 generated" in words(text)
+    assert "rules at novice.nat: 22 lines, 21 generated" in words(text)
 
 
 def test_an_error_has_its_reason() -> None:
     text = words(told(*article(scenario("file", "nat", "direct", None), DIFFERING)))
     assert "What differs or proves nothing (2)" in text
     differs = text.index("Novice behind upnp-nat, expert direct, by file")
-    assert differs < text.index("node did not start within 5 s")
+    assert differs < text.rindex("node did not start within 5 s")
 
 
 def test_a_run_that_agrees_lists_no_findings() -> None:
@@ -186,13 +235,13 @@ def test_a_matrix_has_a_grid_with_what_was_to_be_expected() -> None:
     ]
     text = words(told(*pairs))
     assert "Every pair by file" in text
-    assert "article no \N{CHECK MARK} no agrees" in text
-    assert "model no \N{NOT EQUAL TO} yes not as predicted" in text
+    assert "article no no \N{CHECK MARK} agrees" in text
+    assert "model no yes \N{NOT EQUAL TO} not as predicted" in text
 
 
 def test_the_page_says_how_often_the_model_was_right() -> None:
     pair = scenario("file", "nat", "direct", observed("no"), forecast=predicted("no"))
-    assert "1 of 1 as predicted. Run" in words(told(pair))
+    assert "expected 1 of 1: the lab behaved as its devices are defined." in words(told(pair))
 
 
 def test_the_page_has_the_rules_of_all_its_drawings_once() -> None:
@@ -232,9 +281,9 @@ def test_the_page_says_of_each_statement_what_the_terminal_says(
     file = StringIO()
     print_statements(results(*run), Console(width=500, file=file))
     on_terminal = re.findall(
-        r"^  (fails|unproven|holds|partly run|not run) ", file.getvalue(), re.M
+        r"^  (fails|otherwise|unproven|holds|partly run|not run) ", file.getvalue(), re.M
     )
-    badges = re.findall(r'<li class="told">.*?</span> ([a-z ]+)</span>', told(*run))
+    badges = re.findall(r'<li class="told" id="[^"]+">.*?</span> ([a-z ]+)</span>', told(*run))
     assert badges == on_terminal
     assert len(badges) == len(load_prose()) + len(load_gaps())
 
@@ -275,10 +324,14 @@ def test_only_so_many_details_are_printed_with_the_page() -> None:
 
 def test_the_topology_names_devices_addresses_and_the_end() -> None:
     topology = Library(PROJECT / "topologies").from_chains(("nat",), ())
-    drawn = topology_svg(topology, observed("no", attempt(ended_at="novice.nat")))
+    result = scenario(
+        "file", "nat", "direct", observed("no", attempt(), attempt(ended_at="novice"))
+    )
+    drawn = topology_svg(topology, result.observed, cause_of(result, topology, ()))
     for said in ("Non-UPnP NAT", "lan 192.168.1.1/24", "wan 80.100.10.2/24"):
         assert said in drawn
-    assert drawn.count("\N{BALLOT X} ended here") == 1
+    assert drawn.count("\N{BALLOT X} decided here") == 1
+    assert drawn.count("\N{MIDDLE DOT} a dial ended here") == 1
     assert topology_svg(topology, None).count("ended here") == 0
 
 

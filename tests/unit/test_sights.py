@@ -7,7 +7,7 @@ from factories import control, observed, prose, scenario
 
 from harness.judge.model import ScenarioResult
 from harness.kb import Bound, Statement, load_prose
-from harness.report.sights import NOT_RUN, Became, Sight, became, by_id
+from harness.report.sights import NOT_RUN, Became, Sight, became, became_of_gap, by_id
 from harness.words import Answer, Method, Verdict
 
 SEEN = scenario("file", "nat", "direct", observed("no"))
@@ -59,3 +59,8 @@ def test_a_run_in_which_all_is_as_stated_holds_every_statement(statement: Statem
 def test_of_two_results_of_one_scenario_the_first_counts() -> None:
     second = SEEN.model_copy(update={"verdict": Verdict.ERROR})
     assert by_id([SEEN, second])[SEEN.id].verdict is SEEN.verdict
+
+
+def test_what_the_article_leaves_open_cannot_fail() -> None:
+    other = by_id([scenario("email", "nat", "direct", observed("yes"))])
+    assert became_of_gap([BOUND, OTHER], other) is Became.OTHERWISE

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from harness.judge.model import ScenarioResult
 from harness.judge.verdict import contradicts_prediction
-from harness.report.wording import is_finding, plain, reason
+from harness.report.causes import Cause, cause_of, dial
+from harness.report.html.evidence import NOTHING, Evidence
+from harness.report.wording import is_finding, plain
 from harness.topology.model import chain_name
-from harness.words import Answer, End, Method, Verdict
+from harness.words import Answer, Method, Verdict
 
 METHODS: Final = {
     Method.MESSENGER: "Windows Messenger",
@@ -53,21 +55,7 @@ STANDINGS: Final = {
 UNSAFE: Final = re.compile(r"[^A-Za-z0-9@+,./_-]")
 """What no anchor has in it."""
 
-_INTERNET: Final = "internet"
 _DIRECT: Final = "direct"
-
-
-@dataclass(frozen=True)
-class Ended:
-    """Where attempts ended, and how; ``node`` is empty where nobody knows."""
-
-    node: str
-    how: str
-
-    @property
-    def at_device(self) -> bool:
-        """Whether that was a device, and not a host or the internet."""
-        return "." in self.node
 
 
 @dataclass(frozen=True)
@@ -75,7 +63,7 @@ class Cell:
     """A scenario in words that are safe to show; ``anchor`` is the id of its details.
 
     ``standing`` is a key of :data:`STANDINGS`; ``devices`` are joined by blanks, for the filters.
-    ``ended`` is where the attempts ended that settle the answer: devices first, then hosts.
+    ``cause`` is what decided it.
     """
 
     result: ScenarioResult
@@ -87,9 +75,8 @@ class Cell:
     documented: str
     predicted: str
     observed: str
-    why: str
     devices: str
-    ended: tuple[Ended, ...]
+    cause: Cause
     finding: bool
 
     @property
@@ -117,6 +104,16 @@ class Cell:
         )
 
     @property
+    def title(self) -> str:
+        """Who stands behind what, and how the invitation travelled."""
+        return f"{self.pair}, by {self.method}"
+
+    @property
+    def dialled(self) -> str:
+        """The dial that decided it in words; nothing where none did."""
+        return dial(self.cause.attempt) if self.cause.attempt is not None else ""
+
+    @property
     def expected(self) -> str:
         """What was to be expected: of the article where it says yes or no, else of the model."""
         if self.documented in (Answer.YES, Answer.NO):
@@ -129,10 +126,15 @@ class Cell:
         return self.result.observed is not None and self.result.verdict is not Verdict.INVALID
 
 
-def cells(scenarios: Iterable[ScenarioResult]) -> tuple[Cell, ...]:
-    """Return a cell for each scenario, each with an anchor of its own."""
+def cells(
+    scenarios: Iterable[ScenarioResult], evidence: Mapping[str, Evidence]
+) -> tuple[Cell, ...]:
+    """Return a cell for each scenario, each with an anchor of its own; evidence is by id."""
     anchors: set[str] = set()
-    return tuple(_cell(result, fresh(anchor_of(result.id), anchors)) for result in scenarios)
+    return tuple(
+        _cell(result, fresh(anchor_of(result.id), anchors), evidence.get(result.id, NOTHING))
+        for result in scenarios
+    )
 
 
 def fresh(wanted: str, anchors: set[str]) -> str:
@@ -158,7 +160,7 @@ def by_id(told: Iterable[Cell]) -> Mapping[str, Cell]:
     return found
 
 
-def _cell(result: ScenarioResult, anchor: str) -> Cell:
+def _cell(result: ScenarioResult, anchor: str, evidence: Evidence) -> Cell:
     unpredicted = contradicts_prediction(result) and result.verdict not in (
         Verdict.DIFFERS,
         Verdict.ERROR,
@@ -173,26 +175,11 @@ def _cell(result: ScenarioResult, anchor: str) -> Cell:
         documented=result.documented.answer.value if result.documented else "",
         predicted=result.predicted.answer.value if result.predicted else "",
         observed=_observed(result),
-        why=reason(result),
         devices=" ".join(plain(name) for name in (*result.novice, *result.expert)) or _DIRECT,
-        ended=tuple(_ended(result)),
+        cause=cause_of(result, evidence.topology, evidence.journeys),
         finding=is_finding(result),
     )
 
 
 def _observed(result: ScenarioResult) -> str:
     return "nothing" if result.observed is None else result.observed.answer.value
-
-
-def _ended(result: ScenarioResult) -> Iterator[Ended]:
-    """Say where the attempts ended that settle the answer: devices, then hosts, then the internet.
-
-    A private address that the internet has no route to is dialled in most scenarios, and tells
-    less than the device which ended the attempt that could have worked.
-    """
-    if result.observed is None:
-        return
-    wanted = result.observed.answer is Answer.YES
-    settling = [a for a in result.observed.attempts if (a.end is End.CONNECTED) == wanted]
-    distinct = dict.fromkeys(Ended(plain(a.ended_at), plain(a.how)) for a in settling)
-    yield from sorted(distinct, key=lambda each: (each.node in (_INTERNET, ""), not each.at_device))

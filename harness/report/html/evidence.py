@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from harness.judge.model import Attempt
 from harness.judge.trace import Trace
@@ -24,3 +25,7 @@ class Evidence:
     invitation: str = ""
     files: tuple[str, ...] = ()
     devices_said: tuple[tuple[str, str], ...] = ()
+
+
+NOTHING: Final = Evidence()
+"""Of a scenario without a bundle."""

@@ -1,50 +1,49 @@
-"""What the page says first: which scenarios differ or prove nothing, and where each ended."""
+"""What the page says first: which scenarios differ or prove nothing, by what decided them."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from harness.report.html.cells import STANDINGS, Cell, Ended
-from harness.report.wording import plain
+from harness.judge.model import Attempt
+from harness.report.causes import Cause, dial, is_private
+from harness.report.html.cells import STANDINGS, Cell
+from harness.report.wording import failed_controls, plain
 from harness.words import Answer, Verdict
 
 _UNPROVEN: Final = (Verdict.INVALID.value, Verdict.ERROR.value)
-_ENDED, _CONNECTED, _INVALID = "ended at", "connected at", "a control failed at"
 
 
 @dataclass(frozen=True)
 class Finding:
     """A scenario that somebody has to look at.
 
-    ``ends`` are where it ended by what is told of it: ``what`` is ``ended at`` and the like.
-    ``others`` are the ends that tell less: of attempts that could not have worked anyhow.
+    ``lines`` are what of it is not in its group's heading. ``soft`` is what was bound to fail, in
+    one line, empty where nothing was.
     """
 
     cell: Cell
-    what: str
-    ends: tuple[Ended, ...]
-    others: tuple[Ended, ...]
+    lines: tuple[str, ...]
+    soft: str
 
 
 @dataclass(frozen=True)
-class Place:
-    """A node, and of how many findings it is the end."""
+class Group:
+    """The findings that were decided alike; ``anchor`` is the group's id in the page."""
 
-    what: str
-    node: str
-    count: int
+    anchor: str
+    cause: Cause
+    members: Sequence[Finding]
 
 
 @dataclass(frozen=True)
 class Findings:
-    """All findings, the worst first, and the nodes behind them, the most frequent first."""
+    """All findings by what decided them: the worst first, then the largest group."""
 
     title: str
     each: Sequence[Finding]
-    places: Sequence[Place]
+    groups: Sequence[Group]
 
 
 def findings(told: Iterable[Cell]) -> Findings:
@@ -53,14 +52,19 @@ def findings(told: Iterable[Cell]) -> Findings:
     bad = sorted(
         (cell for cell in told if cell.finding), key=lambda cell: order.index(cell.standing)
     )
-    each = [_finding(cell) for cell in bad]
-    places = Counter(
-        place
-        for finding in each
-        for place in dict.fromkeys((finding.what, end.node) for end in finding.ends if end.node)
+    alike: dict[tuple[str, str, str], list[Finding]] = {}
+    for cell in bad:
+        alike.setdefault(cell.cause.key, []).append(_finding(cell))
+    groups = sorted(
+        alike.values(), key=lambda each: (order.index(each[0].cell.standing), -len(each))
     )
     return Findings(
-        _title(bad), each, [Place(*place, count) for place, count in places.most_common()]
+        _title(bad),
+        [finding for members in groups for finding in members],
+        [
+            Group(f"cause-{number}", members[0].cell.cause, members)
+            for number, members in enumerate(groups, start=1)
+        ],
     )
 
 
@@ -72,11 +76,28 @@ def _title(bad: Sequence[Cell]) -> str:
 
 
 def _finding(cell: Cell) -> Finding:
-    """Say where a scenario ended: at devices, and where it met none at whatever there was."""
     if cell.standing == Verdict.INVALID:
-        failed = (each for each in cell.result.controls if not each.passed)
-        ends = tuple(Ended(plain(c.node), f"{plain(c.name)}: {plain(c.detail)}") for c in failed)
-        return Finding(cell, _INVALID, ends, ())
-    what = _CONNECTED if cell.observed == Answer.YES else _ENDED
-    ends = tuple(end for end in cell.ended if end.at_device) or cell.ended
-    return Finding(cell, what, ends, tuple(end for end in cell.ended if end not in ends))
+        return Finding(cell, tuple(failed_controls(cell.result)), "")
+    decided = cell.cause.attempt
+    if decided is None or cell.result.observed is None:
+        return Finding(cell, (), "")
+    lines = [dial(decided)]
+    others = [each for each in cell.result.observed.attempts if each is not decided]
+    # Of a Yes the dials that failed beside it decide nothing.
+    if cell.observed == Answer.NO:
+        lines += _beside(each for each in others if not is_private(each))
+    return Finding(cell, tuple(lines), _bound_to_fail(filter(is_private, others)))
+
+
+def _bound_to_fail(others: Iterable[Attempt]) -> str:
+    """Name the private addresses of the ticket that were dialled from elsewhere; maybe none."""
+    addresses = dict.fromkeys(plain(each.address) for each in others)
+    if not addresses:
+        return ""
+    return f"expected to fail: dials to private addresses of the ticket ({', '.join(addresses)})"
+
+
+def _beside(others: Iterable[Attempt]) -> Iterator[str]:
+    for each in others:
+        where = "" if each.ended_at in each.how else f"at {plain(each.ended_at)}: "
+        yield f"beside it {dial(each)}: {where}{plain(each.how)}"

@@ -12,44 +12,39 @@ from typing import Final
 
 from markupsafe import Markup
 
-from harness.errors import ExitCode
-from harness.judge.model import Control, Results
-from harness.judge.verdict import exit_code
+from harness.judge.model import Control, Observed, Results
 from harness.report.cards import NO_VERDICT
 from harness.report.files import write_atomically
 from harness.report.html.cells import METHODS, STANDINGS, Cell, by_id, cells
-from harness.report.html.evidence import Evidence
+from harness.report.html.evidence import NOTHING, Evidence
 from harness.report.html.findings import Findings, findings
 from harness.report.html.gear import cards, router_tables
 from harness.report.html.grids import article_tables, grids
+from harness.report.html.headline import headline
 from harness.report.html.links import links
 from harness.report.html.prose import SIGNS, Run
 from harness.report.html.templates import own, rendered
 from harness.report.ladder_svg import LADDER_STYLE, ladder_element
-from harness.report.summary import prediction_words, summary_line
 from harness.report.topology_svg import TOPOLOGY_STYLE, topology_svg
-from harness.report.wording import attempt_line, plain
+from harness.report.wording import attempt_line, endpoint, plain
 
 MOST_PRINTED: Final = 10
 """Of so many findings the details are printed with the page, two sheets each; the rest is told."""
 
-_NOTHING = Evidence()
 _NO_FILES: Final[Mapping[str, Sequence[str]]] = MappingProxyType({})
-_HEADLINES = {
-    ExitCode.AGREES: ("Agrees", "agrees"),
-    ExitCode.DIFFERS: ("Differs", "differs"),
-    ExitCode.UNPROVEN: ("Unproven", "invalid"),
-}
 
 
 @dataclass(frozen=True)
 class Panel:
     """A scenario's details: drawings are markup, everything else is words.
 
-    ``controls`` are by name. ``printed`` tells that the panel is printed with the page.
+    ``reached`` says who reached whom, empty where nobody did; ``told`` what gateways told the hosts
+    of mappings. ``controls`` are by name. ``printed`` tells that it is printed with the page.
     """
 
     cell: Cell
+    reached: str
+    told: tuple[str, ...]
     topology: Markup | None
     ladders: tuple[Markup, ...]
     attempts: tuple[str, ...]
@@ -86,32 +81,29 @@ def page(
     card_files: Mapping[str, Sequence[str]] = _NO_FILES,
 ) -> str:
     """Return the page's text."""
-    told = cells(results.scenarios)
+    told = cells(results.scenarios, evidence)
     found = by_id(told)
     prose = Run(results.scenarios, found)
-    headline, standing = _HEADLINES[exit_code(results.scenarios)]
     script = own("script.js")
     bad = findings(told)
     # A run of one topology is a question about that topology: a table would be mostly empty.
     several = len({(cell.novice, cell.expert) for cell in told}) > 1
     routers = router_tables(results, found)
+    statements = list(prose.statements()) if several else []
     parts: dict[str, list[object]] = {
         "routers": list(routers),
         "cards": list(cards(results.cards, card_files)),
         # Of a run against real routers their own tables say it all.
         "grids": [] if routers else list(grids(results.scenarios, found)),
         "tables": list(article_tables(found)) if several else [],
-        "statements": list(prose.statements()) if several else [],
+        "statements": list(statements),
         "clashes": list(prose.clashes()) if several else [],
         "gaps": list(prose.gaps()) if several else [],
     }
     return rendered(
         "page.html.j2",
         run=results.run,
-        headline=headline,
-        standing=standing,
-        summary=summary_line(results).plain,
-        predicted=prediction_words(results.scenarios),
+        headline=headline(results.scenarios, statements),
         findings=bad,
         contents=list(_contents(bad, parts)),
         **parts,
@@ -157,11 +149,15 @@ def _panels(
 ) -> Iterator[Panel]:
     printed = {finding.cell.anchor for finding in bad.each[:MOST_PRINTED]}
     for cell in told:
-        of_it = evidence.get(cell.result.id, _NOTHING)
+        of_it = evidence.get(cell.result.id, NOTHING)
         observed = cell.result.observed
-        drawn = topology_svg(of_it.topology, observed) if of_it.topology is not None else None
+        drawn = None
+        if of_it.topology is not None:
+            drawn = topology_svg(of_it.topology, observed, cell.cause)
         yield Panel(
             cell,
+            _reached(observed),
+            tuple(map(plain, observed.told)) if observed is not None else (),
             # Both drawings escape whatever a device or a file said.
             Markup(drawn) if drawn is not None else None,
             tuple(Markup(ladder_element(t, a)) for a, t in of_it.journeys),
@@ -171,6 +167,14 @@ def _panels(
             tuple(links(cell.result.bundle, of_it.files)),
             cell.anchor in printed,
         )
+
+
+def _reached(observed: Observed | None) -> str:
+    """Say in the words of the model who reached whom."""
+    winner = observed.winner if observed is not None else None
+    if winner is None:
+        return ""
+    return f"the {winner.dialler} reached {endpoint(winner.address, winner.port)}"
 
 
 def _by_name(controls: Sequence[Control]) -> Iterator[tuple[str, tuple[Control, ...]]]:

@@ -8,13 +8,15 @@ from itertools import groupby
 from typing import Final
 
 from harness.judge.model import ScenarioResult
-from harness.kb import Bound, load_contradictions, load_gaps, load_prose
+from harness.kb import Bound, load_contradictions, load_gaps, load_prose, load_tables
 from harness.report import sights
-from harness.report.html.cells import Cell
+from harness.report.html.cells import STANDINGS, Cell
 from harness.report.sights import Became
+from harness.words import Verdict
 
 SIGNS: Final = {
     Became.FAILS: ("\N{BALLOT X}", "differs"),
+    Became.OTHERWISE: ("\N{NOT EQUAL TO}", "undocumented"),
     Became.UNPROVEN: ("?", "invalid"),
     Became.HOLDS: ("\N{CHECK MARK}", "agrees"),
     Became.PARTLY: ("\N{WHITE CIRCLE}", "undocumented"),
@@ -22,14 +24,22 @@ SIGNS: Final = {
 }
 """What became of a statement: its sign, and the standing whose colour it has."""
 
+# No scenario's id begins so.
+_ANCHOR: Final = "says:"
+
 
 @dataclass(frozen=True)
 class Sight:
-    """A scenario that tests a statement; ``cell`` is None where it was not run."""
+    """A scenario that tests a statement; ``cell`` is None where it was not run.
+
+    ``instead`` is the answer that its condition expects, empty where that is what was seen.
+    ``standing`` is the class whose colour it has.
+    """
 
     name: str
     cell: Cell | None
-    words: str
+    saw: str
+    instead: str
     standing: str
 
 
@@ -43,10 +53,19 @@ class Case:
 
 @dataclass(frozen=True)
 class Told:
-    """A statement, or a gap, in words, with what became of it."""
+    """A statement, or a gap, in words, with what became of it.
 
+    ``place`` is the number of its sentence, empty of a gap, and ``anchor`` its id in the page.
+    ``answer`` is the article's, empty where it gives none, and ``hedge`` its word that leaves it
+    open.
+    """
+
+    anchor: str
+    section: str
+    place: str
     words: str
     answer: str
+    hedge: str
     became: Became
     cases: tuple[Case, ...]
 
@@ -61,9 +80,13 @@ class Section:
 
 @dataclass(frozen=True)
 class Clash:
-    """Where prose and tables contradict each other; ``sights`` are the scenarios that show it."""
+    """Where prose and tables contradict each other; ``sights`` are the scenarios that show it.
 
-    name: str
+    ``title`` says where both stand. ``worst`` is the standing of the worst of the scenarios.
+    """
+
+    title: str
+    worst: str
     prose: str
     table: str
     reading: str
@@ -84,36 +107,56 @@ class Run:
         for section, members in groupby(tested, key=lambda each: each.section):
             told = []
             for each in members:
-                words = f"{each.sentence}. {each.statement}"
-                hedge = f", \N{LEFT DOUBLE QUOTATION MARK}{each.hedge}"
-                hedge = f"{hedge}\N{RIGHT DOUBLE QUOTATION MARK}" if each.hedge else ""
-                told.append(self._told(words, f"{each.answer}{hedge}", each.scenarios))
+                of_it = each.scenarios
+                word = sights.became(of_it, self._results)
+                place = f"Sentence {each.sentence}"
+                about = (_ANCHOR + each.id, section, place, each.statement)
+                told.append(Told(*about, each.answer, each.hedge, word, self._cases(of_it)))
             yield Section(section, tuple(told))
 
     def gaps(self) -> Iterator[Told]:
         """Yield what the article leaves open, where the run has a scenario of it."""
         for gap in load_gaps():
             if self._touches(gap.scenarios):
-                yield self._told(f"{gap.section}: {gap.silent}.", "", gap.scenarios)
+                word = sights.became_of_gap(gap.scenarios, self._results)
+                words = f"{gap.section}: {gap.silent}."
+                cases = self._cases(gap.scenarios, standing="undocumented")
+                yield Told(_ANCHOR + gap.id, gap.section, "", words, "", "", word, cases)
 
     def clashes(self) -> Iterator[Clash]:
         """Yield the contradictions between prose and tables that the run has a scenario of."""
+        sources = {claim.id: claim.source for table in load_tables() for claim in table.claims}
+        sources |= {statement.id: statement.source for statement in load_prose()}
         for each in load_contradictions():
-            if sights.touched(each.scenarios, self._results):
-                seen = (sights.Sight(name, self._results.get(name)) for name in each.scenarios)
-                yield Clash(each.id, *each.says, each.reading, tuple(map(self._sight, seen)))
+            if not sights.touched(each.scenarios, self._results):
+                continue
+            seen = [
+                self._sight(sights.Sight(name, self._results.get(name))) for name in each.scenarios
+            ]
+            run = {sight.standing for sight in seen if sight.cell is not None}
+            yield Clash(
+                f"{sources[each.prose]}, against {sources[each.table]}",
+                next(standing for standing in STANDINGS if standing in run),
+                *each.says,
+                each.reading,
+                tuple(seen),
+            )
 
     def _touches(self, scenarios: Iterable[Bound]) -> bool:
         return sights.touched((bound.id for bound in scenarios), self._results)
 
-    def _told(self, words: str, answer: str, scenarios: tuple[Bound, ...]) -> Told:
-        cases = tuple(
-            Case(condition, tuple(map(self._sight, case)))
+    def _cases(
+        self, scenarios: tuple[Bound, ...], standing: str = Verdict.DIFFERS.value
+    ) -> tuple[Case, ...]:
+        """Return the conditions; what is not as expected of them has the given standing."""
+        return tuple(
+            Case(condition, tuple(self._sight(each, standing) for each in case))
             for condition, case in sights.cases(scenarios, self._results)
         )
-        return Told(words, answer, sights.became(scenarios, self._results), cases)
 
-    def _sight(self, sight: sights.Sight) -> Sight:
+    def _sight(self, sight: sights.Sight, otherwise: str = "") -> Sight:
         cell = self._cells.get(sight.name)
+        if sight.otherwise:
+            return Sight(sight.name, cell, sight.saw, str(sight.expected), otherwise)
         standing = cell.standing if cell is not None else "missing"
-        return Sight(sight.name, cell, sight.words, "differs" if sight.otherwise else standing)
+        return Sight(sight.name, cell, sight.saw, "", standing)

@@ -1,0 +1,169 @@
+"""What decided a scenario: the one dial of several that counts, and who let it in or ended it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network, ip_address
+from typing import Final
+
+from harness.judge.model import Attempt, ScenarioResult, Winner
+from harness.judge.trace import Trace
+from harness.report.wording import endpoint, plain
+from harness.topology.model import Device, Site, Topology
+from harness.topology.plan import box_nodes
+from harness.words import Answer, End, Role, Verdict
+
+Journeys = Sequence[tuple[Attempt, Trace]]
+
+# RFC 1918 3: nobody outside of a site has a route to these.
+_PRIVATE: Final = tuple(
+    map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")),
+)
+# How the ends of attempts are worded, by journey.ending(): what happened, where, and the rest.
+_SAID: Final = re.compile(r"((?:through \S+: )?(?:answered by|RST from|ICMP .+? from|dropped by)) ")
+_REWRITE: Final = re.compile(r"(?P<node>\S+): destination \S+?:(?P<port>\d+) -> (?P<to>\S+)")
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Who decided a scenario, as a sentence: ``what``, then ``node``, then ``rest``.
+
+    ``node`` is empty where no node did, and ``rest`` has its own punctuation. ``attempt`` is the
+    dial that counts; None where the harness or a control failed, or where nobody dialled. ``at``
+    are the nodes as a topology names them. All words are safe to show.
+    """
+
+    what: str
+    node: str = ""
+    rest: str = ""
+    attempt: Attempt | None = None
+    at: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What scenarios that were decided alike have in common."""
+        return self.what, self.node, self.rest
+
+
+def cause_of(result: ScenarioResult, topology: Topology | None, journeys: Journeys) -> Cause:
+    """Say what decided a scenario.
+
+    ``topology`` and ``journeys`` are its bundle's. Without them a Yes is known to have connected,
+    but not who let it in.
+    """
+    if result.verdict is Verdict.INVALID:
+        failed = next(control for control in result.controls if not control.passed)
+        name, node = plain(failed.name), plain(failed.node)
+        return Cause("a control failed at", node, f": {name}", at=(failed.node,))
+    if result.verdict is Verdict.ERROR or result.observed is None:
+        return Cause("the harness failed", rest=f": {plain(result.why)}")
+    attempt = deciding(result)
+    if attempt is None:
+        return Cause(plain(result.why))
+    if attempt.end is not End.CONNECTED:
+        return _ended(attempt)
+    trace = next((trace for made, trace in journeys if _to(made) == _to(attempt)), None)
+    if trace is None or topology is None:
+        node = plain(attempt.ended_at)
+        return Cause("connected at", node, attempt=attempt, at=(attempt.ended_at,))
+    return _let_in(attempt, trace, topology)
+
+
+def deciding(result: ScenarioResult) -> Attempt | None:
+    """Return the dial that settles the answer; None where nobody dialled.
+
+    Of a Yes it is the one that counted. Of a No it is the one that the model's reason is about,
+    then one that a device ended, then the expert's: the rest could hardly have worked.
+    """
+    seen = result.observed
+    if seen is None or not seen.attempts:
+        return None
+    if seen.answer is Answer.YES:
+        connected = [each for each in seen.attempts if each.end is End.CONNECTED]
+        won = (each for each in connected if seen.winner and _to(each) == _to(seen.winner))
+        return next(won, connected[0] if connected else None)
+    why = result.predicted.why if result.predicted is not None else ""
+    return min(
+        seen.attempts,
+        key=lambda each: (
+            not _names(why, each.address),
+            "." not in each.ended_at,
+            each.dialler is not Role.EXPERT,
+        ),
+    )
+
+
+def dial(attempt: Attempt) -> str:
+    """Name a dial in words."""
+    return f"the {attempt.dialler}'s dial to {endpoint(attempt.address, attempt.port)}"
+
+
+def is_private(attempt: Attempt) -> bool:
+    """Say whether a dial was to an address that has no meaning outside of its site (RFC 1918).
+
+    A ticket has such addresses too, and from another site a dial to one is bound to fail.
+    """
+    try:
+        address = ip_address(attempt.address)
+    except ValueError:  # A results file may say anything.
+        return False
+    return any(address in network for network in _PRIVATE)
+
+
+def _ended(attempt: Attempt) -> Cause:
+    """Say in the kernel's words who ended a dial."""
+    node, how = plain(attempt.ended_at), plain(attempt.how)
+    at = (attempt.ended_at,)
+    said = _SAID.match(how)
+    if said is not None and how.startswith(node, said.end()):
+        return Cause(said[1], node, how[said.end() + len(node) :], attempt, at)
+    if not node:
+        return Cause("ended nobody knows where", rest=f": {how}", attempt=attempt)
+    return Cause("ended at", node, f": {how}", attempt, at)
+
+
+def _let_in(attempt: Attempt, trace: Trace, topology: Topology) -> Cause:
+    """Say which devices before the person dialled let the SYN in, and by what."""
+    target = Role.NOVICE if attempt.dialler is Role.EXPERT else Role.EXPERT
+    site: Site = getattr(topology, target.value)
+    boxes = dict(box_nodes(target, site))
+    passed = [node for node in trace.nodes if node in boxes]
+    rewrites = [found for each in trace.rewrites if (found := _REWRITE.fullmatch(each))]
+    changed = {found["node"]: found for found in rewrites if found["node"] in boxes}
+    helpers = list(changed) or passed
+    if helpers:
+        rest = f", which {_helps(boxes[helpers[0]], attempt, changed, helpers[0])}"
+        names = " and ".join(map(plain, helpers))
+        return Cause("let in by", names, rest if len(helpers) == 1 else "", attempt, tuple(helpers))
+    if site.host_firewall is not None:
+        return Cause("let in by", target.value, ", by the firewall on it", attempt, (target.value,))
+    if trace.nodes[0] != attempt.dialler:
+        proxy = trace.nodes[0]
+        return Cause("dialled by", plain(proxy), f", to the {target}", attempt, (proxy,))
+    return Cause("connected at", target.value, ", before which nothing stands", attempt, (target,))
+
+
+def _helps(
+    device: Device, attempt: Attempt, changed: Mapping[str, re.Match[str]], node: str
+) -> str:
+    """Say what of a device's definition lets a SYN in; else only what it was seen to do."""
+    found = changed.get(node)
+    if found is None:
+        opened = device.firewall is not None and attempt.port in device.firewall.inbound
+        return f"opens {attempt.port}" if opened else "passed it on"
+    port = int(found["port"])
+    if device.nat is not None and any(each.port == port for each in device.nat.forward):
+        return f"forwards {port}"
+    if device.maps_ports:
+        return "maps a port when asked"
+    return f"passed {port} on to {found['to']}"
+
+
+def _names(why: str, address: str) -> bool:
+    return re.search(rf"(?<![\d.]){re.escape(address)}(?!\.?\d)", why) is not None
+
+
+def _to(dialled: Attempt | Winner) -> tuple[Role, str, int]:
+    return dialled.dialler, dialled.address, dialled.port

@@ -14,12 +14,13 @@ from pathlib import Path
 
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-from harness.errors import MachineError
+from harness.errors import DefinitionError, MachineError
 from harness.lab import daemon
 from harness.runtime.netns import NetNs
 from harness.runtime.process import spawn_daemon
-from harness.topology.bench import Addressing, Router
-from harness.topology.model import IspLink
+from harness.topology.addresses import check_host
+from harness.topology.bench import Addressing, Bench, Router
+from harness.topology.model import Internet, IspLink
 
 PROGRAM = "dnsmasq"
 
@@ -70,6 +71,45 @@ def isp_router(router: Router, number: int, public: IspLink) -> IPv4Interface:
     if router.wan.kind in _RESERVED:
         return IPv4Interface((_RESERVED[router.wan.kind][number][1], PREFIX))
     return public.router
+
+
+def isp_links(bench: Bench, internet: Internet) -> dict[str, IPv4Interface]:
+    """Return the ISP's address on each router's WAN link, by the router's name.
+
+    Raises:
+        DefinitionError: an address set by hand is no host's, or in a network that another has.
+    """
+    public = internet.novice, internet.expert
+    links: dict[str, IPv4Interface] = {}
+    for number, router in enumerate(bench.routers):
+        link = isp_router(router, number, public[number])
+        try:
+            check_host(router.wan.address or link.network[2], link, "wan.address")
+        except ValueError as error:
+            raise DefinitionError(f"{router.name}: {error}") from error
+        others = {
+            **{f"the WAN of {name}": other.network for name, other in links.items()},
+            "the internet's services": internet.services.router.network,
+            **_blocks(internet),
+        }
+        for whose, network in others.items():
+            if link.network.overlaps(network):
+                raise DefinitionError(
+                    f"{router.name}: its WAN's network {link.network} overlaps {network} of "
+                    f"{whose}; set the router, and wan.address, to another network"
+                )
+        links[router.name] = link
+    return links
+
+
+def _blocks(internet: Internet) -> dict[str, IPv4Network]:
+    """Return the blocks of addresses that are routed to sites of the project's own."""
+    sides = {"novice": internet.novice, "expert": internet.expert}
+    return {
+        f"the internet's {side} side": link.routed
+        for side, link in sides.items()
+        if link.routed is not None
+    }
 
 
 class InternetSide:

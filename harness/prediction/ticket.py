@@ -98,7 +98,7 @@ def write_ticket(network: Network, role: Role, options: Options) -> Ticket:
     port = RDP_PORT if role is Role.NOVICE else options.expert_port or None
     listens = site.listens if site.listens is not None else port
     own = Candidate(site.address, port)
-    refusal = _refusal(role, site, port)
+    refusal = _refusal(network.lab.topology, role, port)
     if refusal is None:
         gateway, _ = next(box_nodes(role, site))
         external = Candidate(_wan(network, gateway), port)
@@ -122,8 +122,9 @@ def site_of(topology: Topology, role: Role) -> Site:
     return topology.novice if role is Role.NOVICE else topology.expert
 
 
-def _refusal(role: Role, site: Site, port: int | None) -> str | None:
+def _refusal(topology: Topology, role: Role, port: int | None) -> str | None:
     """Say why the host's default gateway maps nothing; None where it does."""
+    site, link = site_of(topology, role), getattr(topology.internet, role.value)
     boxes = list(box_nodes(role, site))
     if not boxes:
         return f"nothing is mapped: no device is between the {role} and the internet"
@@ -134,10 +135,9 @@ def _refusal(role: Role, site: Site, port: int | None) -> str | None:
         return f"nothing is mapped: {name} offers no mapping protocol"
     if port is not None and port < LOWEST_MAPPED:
         return f"nothing is mapped: {name} maps no port below {LOWEST_MAPPED}"
-    if len(boxes) > 1:
-        wan = boxes[1][1].subnet.host
-        if any(wan in block for block in _RESERVED):
-            return f"nothing is mapped: {name} refuses, for its WAN address {wan} is reserved"
+    wan = boxes[1][1].subnet.host if len(boxes) > 1 else link.site
+    if any(wan in block for block in _RESERVED):
+        return f"nothing is mapped: {name} refuses, for its WAN address {wan} is reserved"
     return None
 
 

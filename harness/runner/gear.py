@@ -46,11 +46,13 @@ def run_gear(
     back as it was, if that is so.
 
     Raises:
+        DefinitionError: a WAN address of the bench cannot be had on the lab's internet.
         MachineError: a NIC cannot be had, a program is missing, or a router did not come up.
         RunError: the results folder could not be written any more, or the run ended too soon.
     """
     started = datetime.now(UTC)
     begin = time.monotonic()
+    internet_side.isp_links(bench, library.internet)
     # Before anything is done to a router: it is looked at again when the NICs are taken.
     examined(_nics(bench), move=choice.move)
     _check_programs(library)

@@ -123,19 +123,11 @@ class Conduct:
         return survey(
             self.bench,
             self.stands,
-            self._links(),
+            internet_side.isp_links(self.bench, internet),
             internet.services.site,
             SCRATCH / "bench",
             lambda line: send({"say": line}),
         )
-
-    def _links(self) -> dict[str, IPv4Interface]:
-        internet = self.library.internet
-        public = (internet.novice, internet.expert)
-        return {
-            router.name: internet_side.isp_router(router, number, public[number])
-            for number, router in enumerate(self.bench.routers)
-        }
 
     def _perform(
         self, number: int, scenario: Scenario, said: Mapping[str, bytes], send: pool.Send

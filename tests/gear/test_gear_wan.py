@@ -58,7 +58,6 @@ def answers(scenarios: Sequence[ScenarioResult]) -> dict[str, Answer]:
 
 def test_behind_a_carrier_s_nat_nothing_is_documented_and_the_refusal_is_told() -> None:
     outcome = CGNAT.result()
-    # The daemon maps nothing where its WAN's address is reserved, which a prediction may not know.
     assert outcome.ended.status == 0, outcome.ended.said
     results = outcome.results
     assert {each.verdict for each in results.scenarios} == {Verdict.UNDOCUMENTED}

@@ -17,6 +17,7 @@ from harness.judge.trace import Packets, Trace, contradiction, trace
 from harness.protocol.packet import parse
 from harness.protocol.pcapng import Frame
 from harness.protocol.replies import Dialled
+from harness.topology.model import Topology
 from harness.topology.plan import LabPlan
 from harness.words import Answer, End, Role
 
@@ -25,6 +26,11 @@ SENT = "sent"
 
 ENDED = "ended "
 """NFLOG prefix, followed by the reason, of what a rule ended."""
+
+LEFT_OVER = "a mapping is left over:"
+"""How what was told begins where a gateway kept the mapping of an invitation that has ended."""
+
+REMOVAL_CONTROL = "the mapping ends with the invitation"
 
 CAPTURE_CONTROL = "the capture is whole"
 JOURNEY_CONTROL = "the capture bears out every attempt"
@@ -134,6 +140,19 @@ def _told_of_mappings(lines: Iterable[Line]) -> Iterator[str]:
             yield f"the {line['node']}'s gateway granted {external} by {line['protocol']}"
         elif line.get("event") == "not mapped":
             yield f"the {line['node']}'s gateway granted no mapping: {line['why']}"
+        elif line.get("event") == "not unmapped":
+            yield f"{LEFT_OVER} the {line['node']}'s gateway kept {line['port']}: {line['why']}"
+
+
+def removal_controls(observed: Observed, topology: Topology) -> list[Control]:
+    """A device of ours that keeps a mapping is not what it should be; a real router is told of."""
+    ours = [role for role, site in topology.sites.items() if site.gear is None]
+    return [
+        Control(name=REMOVAL_CONTROL, node=role.value, passed=False, detail=line)
+        for line in observed.told
+        for role in ours
+        if line.startswith(f"{LEFT_OVER} the {role}'s ")
+    ]
 
 
 def trace_controls(observed: Observed) -> list[Control]:

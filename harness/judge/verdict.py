@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from harness.errors import ExitCode
+from harness.judge.evidence import LEFT_OVER
 from harness.judge.model import Control, Documented, Observed, ScenarioResult, Summary
 from harness.words import Answer, Verdict
 
@@ -39,7 +40,10 @@ def explain(observed: Observed) -> str:
     """Say in one line what the packets did."""
     if observed.winner is not None:
         winner = observed.winner
-        return f"the {winner.dialler} connected to {winner.address}:{winner.port}"
+        left = [line for line in observed.told if line.startswith(LEFT_OVER)]
+        return "; ".join(
+            [f"the {winner.dialler} connected to {winner.address}:{winner.port}", *left]
+        )
     if not observed.attempts:
         return "nobody had an address to dial"
     ends = (

@@ -111,6 +111,8 @@ class Endpoint:
     async def close(self) -> Facts:
         """End the invitation: stop to listen and have the mapping removed.
 
+        A gateway that keeps the mapping is told of, and hinders nothing.
+
         Returns the port that was listened on, None where there was no invitation.
         """
         port = None
@@ -121,8 +123,9 @@ class Endpoint:
             try:
                 await self._mapper.unmap(self._mapping)
             except MappingError as error:
-                raise Refusal(f"the mapping could not be removed: {error}") from error
-            self._console.tell("unmapped", port=self._mapping.port)
+                self._console.tell("not unmapped", port=self._mapping.port, why=str(error))
+            else:
+                self._console.tell("unmapped", port=self._mapping.port)
             self._mapping = None
         if self._line is not None:
             self._line.close()

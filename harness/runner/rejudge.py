@@ -17,6 +17,7 @@ from harness.errors import DefinitionError
 from harness.judge.evidence import (
     capture_control,
     journey_controls,
+    removal_controls,
     trace_controls,
 )
 from harness.judge.model import Results, ScenarioResult
@@ -127,6 +128,7 @@ def _derive(bundle: Bundle) -> ScenarioResult:
     if why is not None:
         return _invalid(bundle.result, f"the bundle contradicts itself: {why}")
     derived = trace_controls(shown.observed)
+    derived += removal_controls(shown.observed, shown.scenario.topology)
     if shown.frames is not None:
         proxies = proxies_of(shown.scenario.topology)
         derived += journey_controls(shown.made, shown.observed, shown.seen_frames, proxies)

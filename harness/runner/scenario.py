@@ -18,6 +18,7 @@ from harness.judge.evidence import (
     journey_controls,
     mirrored,
     observe,
+    removal_controls,
     trace_controls,
 )
 from harness.judge.journey import Event, Sighting, origin
@@ -268,6 +269,7 @@ class _Play:
         calls = await script(Stage(scenario, lab, novice, expert, services, self._observe))
         observed = self._observe(calls)
         lab.controls += trace_controls(observed)
+        lab.controls += removal_controls(observed, scenario.topology)
         return Played(calls, observed, proxies_of(scenario.topology))
 
     def _observe(self, calls: Sequence[Call]) -> Observed:

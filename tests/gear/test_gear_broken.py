@@ -32,6 +32,7 @@ RUNS = {
         Lie.ACTION_FAILED,
         Lie.FORWARDS_NOTHING,
         Lie.PERMANENT_ONLY,
+        Lie.KEEPS,
         Lie.STEALS,
     )
 }
@@ -77,12 +78,19 @@ def test_a_lie_differs_from_the_article_by_the_right_reason(lie: Lie) -> None:
         assert outcome.scenario(name).verdict is Verdict.AGREES
 
 
-@pytest.mark.parametrize("lie", [Lie.PERMANENT_ONLY, Lie.STEALS])
+@pytest.mark.parametrize("lie", [Lie.PERMANENT_ONLY, Lie.KEEPS, Lie.STEALS])
 def test_what_one_person_alone_does_not_meet_agrees(lie: Lie) -> None:
     outcome = RUNS[lie].result()
     assert outcome.ended.status == 0, outcome.ended.said
     for name in (*THROUGH, *OUTWARD):
         assert outcome.scenario(name).verdict is Verdict.AGREES
+
+
+def test_a_mapping_that_is_left_over_is_told_and_hinders_no_scenario() -> None:
+    for name in THROUGH:
+        found = RUNS[Lie.KEEPS].result().scenario(name)
+        assert "a mapping is left over: the novice's gateway kept 3389: UPnP: " in found.why
+        assert "501" in found.why
 
 
 @pytest.mark.parametrize("lie", CHECKS)

@@ -134,8 +134,13 @@ def test_the_report_names_the_device(play: Play, no: No, rejecting: bool, how: s
     ended = play(no.novice, no.expert, rejecting=rejecting)
     part = reported(ended, name(no, no.novice, no.expert))
     for called in no.diallers.values():
-        node = f"{called}.nat"
-        assert f"ended at <b>{node}</b>: {how.format(node=node)}" in part
+        assert how.format(node=f"{called}.nat") in part
+    (decided,) = [line for line in part.splitlines() if 'class="why"' in line]
+    nodes = [f"{called}.nat" for called in no.diallers.values()]
+    assert any(
+        f"<b>{node}</b>" in decided and how.format(node=f"<b>{node}</b>") in decided
+        for node in nodes
+    )
 
 
 @every_no

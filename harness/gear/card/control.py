@@ -32,7 +32,8 @@ TAKEN: Final = (Code.CONFLICT, Code.CONFLICT_WITH_OTHER_MECHANISMS)
 """How routers refuse a port that is another's."""
 
 _TRIES = 4
-_DYNAMIC_PORTS = range(20000, 60000)
+# Below those that the kernel gives to connections: one of them may be in use.
+_DYNAMIC_PORTS = range(20000, 32000)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ class Lie(StrEnum):
     """501 to every AddPortMapping."""
     FORWARDS_NOTHING = "forwards-nothing"
     """It accepts, reads back and forwards nothing."""
+    KEEPS = "keeps"
+    """501 to every DeletePortMapping. It forwards rightly, and goes on to."""
     STEALS = "steals"
     """It gives a port to whoever asks last, and tells nobody."""
 

@@ -105,6 +105,8 @@ class Table:
 
     async def _delete(self, key: Key) -> Mapping[str, str]:
         self._find(key)
+        if self._lie is Lie.KEEPS:
+            raise Fault(501, "Action Failed")
         self._forget(key)
         await self._load()
         return {}

@@ -80,8 +80,7 @@ class Terms:
     ``password`` is told by voice. ``minutes`` is how long an invitation is in force, ``patience``
     the seconds an attempt has to connect. ``listens`` is set where the novice listens on another
     port than its ticket says; ``expert_port`` is where the expert listens by Windows Messenger, 0
-    for a free port above 1024 as KB306298 has it. ``believe_refusal``: see
-    :func:`harness.nodes.gateway.discover`.
+    for a free port above 1024 as KB306298 has it.
     """
 
     password: str
@@ -90,7 +89,6 @@ class Terms:
     listens: int | None = None
     expert_port: int = 0
     order: Order = Order.BOTH
-    believe_refusal: bool = True
 
 
 @dataclass(frozen=True)
@@ -108,7 +106,8 @@ class Person:
 
     ``firewall`` is set where Remote Assistance opens the computer's own firewall, ``proxy`` where
     the site has one; with ``proxy_client`` the connection itself goes through it as well.
-    ``witness`` is called with the port when an invitation has been opened.
+    ``witness`` is called with the port when an invitation has been opened. ``believe_refusal``: see
+    :func:`harness.nodes.gateway.discover`.
     """
 
     role: Role
@@ -118,6 +117,7 @@ class Person:
     proxy: ProxyServer | None = None
     proxy_client: bool = False
     witness: Callable[[int], None] | None = None
+    believe_refusal: bool = True
 
     async def prepare(self) -> None:
         """Tell the computer of the site's proxy."""
@@ -145,7 +145,7 @@ class Person:
             listen_port=listen_port,
             ticket_port=ticket_port,
             reflector=str(services.address),
-            believe_refusal=terms.believe_refusal,
+            believe_refusal=self.believe_refusal,
         )
         if self.firewall is not None:
             self.firewall.open(reply["port"])

@@ -140,18 +140,27 @@ def _told_of_mappings(lines: Iterable[Line]) -> Iterator[str]:
             yield f"the {line['node']}'s gateway granted {external} by {line['protocol']}"
         elif line.get("event") == "not mapped":
             yield f"the {line['node']}'s gateway granted no mapping: {line['why']}"
-        elif line.get("event") == "not unmapped":
-            yield f"{LEFT_OVER} the {line['node']}'s gateway kept {line['port']}: {line['why']}"
+        elif _is_kept(line):
+            yield _left_over(line)
 
 
-def removal_controls(observed: Observed, topology: Topology) -> list[Control]:
-    """A device of ours that keeps a mapping is not what it should be; a real router is told of."""
-    ours = [role for role, site in topology.sites.items() if site.gear is None]
+def _is_kept(line: Line) -> bool:
+    return line.get("event") == "not unmapped"
+
+
+def _left_over(line: Line) -> str:
+    return f"{LEFT_OVER} the {line['node']}'s gateway kept {line['port']}: {line['why']}"
+
+
+def removal_controls(lines: Iterable[Line], topology: Topology) -> list[Control]:
+    """A device of ours that keeps a mapping is not what it should be; a real router is told of.
+
+    ``lines`` are those of the transcript.
+    """
     return [
-        Control(name=REMOVAL_CONTROL, node=role.value, passed=False, detail=line)
-        for line in observed.told
-        for role in ours
-        if line.startswith(f"{LEFT_OVER} the {role}'s ")
+        Control(name=REMOVAL_CONTROL, node=line["node"], passed=False, detail=_left_over(line))
+        for line in lines
+        if _is_kept(line) and topology.sites[Role(line["node"])].gear is None
     ]
 
 

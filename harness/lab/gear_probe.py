@@ -24,7 +24,6 @@ from harness.judge.model import Control
 from harness.lab.probes import FIRST_PORT, REACHES, TRANSLATION
 from harness.lab.syns import Endpoint
 from harness.lab.watch import Watch
-from harness.prediction.ticket import site_of
 from harness.protocol.packet import Flags, Segment
 from harness.runtime.netns import NetNs
 from harness.topology.plan import SERVICES, LabPlan
@@ -68,8 +67,8 @@ async def probe_gear(plan: LabPlan, namespaces: Mapping[str, NetNs], watch: Watc
     - TRANSLATION: the services see the address that the router has on its WAN.
     """
     controls: list[Control] = []
-    for role in Role:
-        if site_of(plan.topology, role).gear is not None:
+    for role, site in plan.topology.sites.items():
+        if site.gear is not None:
             controls += await _probe_site(plan, role, namespaces[role.value], watch)
     return controls
 

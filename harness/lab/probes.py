@@ -16,7 +16,7 @@ from harness.lab.nat_class import LEAST_PEER_PORTS, NatClass, defined, filtering
 from harness.lab.syns import Endpoint, Found, Probe, send
 from harness.lab.watch import Watch
 from harness.prediction.network import Network
-from harness.prediction.ticket import RDP_PORT, site_of
+from harness.prediction.ticket import RDP_PORT
 from harness.prediction.walk import WAN, Fate, Journey, World, walk
 from harness.runtime.netns import NetNs
 from harness.topology.model import Device, Site, Topology
@@ -59,7 +59,7 @@ async def probe_sites(
     """
     network = Network(plan)
     ports = _Ports.of(plan.topology)
-    ours = [role for role in Role if site_of(plan.topology, role).gear is None]
+    ours = [role for role, site in plan.topology.sites.items() if site.gear is None]
     sites = [_lay_out(network, role, ports) for role in ours]
     found = await send([probe for site in sites for probe in site.first], namespaces, watch)
     inward = [probe for site in sites for probe in _inward(site, found, ports)]
@@ -129,7 +129,7 @@ class _Site:
 
 def _lay_out(network: Network, role: Role, ports: _Ports) -> _Site:
     plan = network.lab
-    site = site_of(plan.topology, role)
+    site = plan.topology.sites[role]
     proxy = proxy_node(role, site)
     speaker = proxy or role.value
     # Nobody listens on the router, so no port of it disturbs anybody.

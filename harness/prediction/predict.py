@@ -9,7 +9,7 @@ from typing import Literal
 from harness.prediction.dial import dial
 from harness.prediction.network import Network
 from harness.prediction.sentences import Dialled, sentence
-from harness.prediction.ticket import Options, Ticket, granted, site_of, write_ticket
+from harness.prediction.ticket import Options, Ticket, granted, write_ticket
 from harness.prediction.walk import World
 from harness.topology.model import Topology
 from harness.topology.plan import INTERNET, plan
@@ -65,7 +65,7 @@ def _world(network: Network, tickets: list[Ticket]) -> World:
     mappings = {node: mapping for ticket in tickets for node, mapping in granted(ticket).items()}
     opened = {}
     for ticket in tickets:
-        firewall = site_of(topology, ticket.role).host_firewall
+        firewall = topology.sites[ticket.role].host_firewall
         if firewall is not None and firewall.opened_by_remote_assistance:
             opened[ticket.role.value] = ticket.listens
     return World(network, mappings, opened)
@@ -74,7 +74,7 @@ def _world(network: Network, tickets: list[Ticket]) -> World:
 def _dial_all(world: World, ticket: Ticket) -> list[Reach]:
     """Let the other person dial every address of a ticket ([MS-RA] 3.1.5)."""
     dialler = Role.EXPERT if ticket.role is Role.NOVICE else Role.NOVICE
-    site = site_of(world.network.lab.topology, dialler)
+    site = world.network.lab.topology.sites[dialler]
     reaches = []
     for candidate in ticket.addresses:
         journey = dial(world, dialler, site, candidate.address, candidate.port)

@@ -94,7 +94,7 @@ def ticket(topology: Topology, role: Role, options: Options | None = None) -> Ti
 
 def write_ticket(network: Network, role: Role, options: Options) -> Ticket:
     """Do the same on a network that is planned already."""
-    site = site_of(network.lab.topology, role)
+    site = network.lab.topology.sites[role]
     port = RDP_PORT if role is Role.NOVICE else options.expert_port or None
     listens = site.listens if site.listens is not None else port
     own = Candidate(site.address, port)
@@ -117,14 +117,9 @@ def granted(ticket: Ticket) -> dict[str, Granted]:
     return {ticket.mapped_by: Granted(own.port, own.address)}
 
 
-def site_of(topology: Topology, role: Role) -> Site:
-    """Return a person's site."""
-    return topology.novice if role is Role.NOVICE else topology.expert
-
-
 def _refusal(topology: Topology, role: Role, port: int | None) -> str | None:
     """Say why the host's default gateway maps nothing; None where it does."""
-    site, link = site_of(topology, role), getattr(topology.internet, role.value)
+    site, link = topology.sites[role], topology.internet.links[role]
     boxes = list(box_nodes(role, site))
     if not boxes:
         return f"nothing is mapped: no device is between the {role} and the internet"

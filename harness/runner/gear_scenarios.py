@@ -55,7 +55,7 @@ def scenarios_of(
         for router, found in zip(bench.routers, surveyed, strict=True)
     }
     patience = max(bench.patience.answer, _ARP) + _MARGIN
-    patient = replace(terms, patience=patience, believe_refusal=False)
+    patient = replace(terms, patience=patience)
     made: list[Scenario] = []
     for novice, expert in _pairs(bench):
         for method in Method:

@@ -128,7 +128,7 @@ def _derive(bundle: Bundle) -> ScenarioResult:
     if why is not None:
         return _invalid(bundle.result, f"the bundle contradicts itself: {why}")
     derived = trace_controls(shown.observed)
-    derived += removal_controls(shown.observed, shown.scenario.topology)
+    derived += removal_controls(shown.transcript, shown.scenario.topology)
     if shown.frames is not None:
         proxies = proxies_of(shown.scenario.topology)
         derived += journey_controls(shown.made, shown.observed, shown.seen_frames, proxies)

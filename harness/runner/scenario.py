@@ -28,10 +28,10 @@ from harness.lab.lab import Lab
 from harness.lab.program import Facts
 from harness.protocol.pcapng import Frame
 from harness.runner import evidence
-from harness.runner.programs import SERVICES_OF, Programs
+from harness.runner.programs import SERVICES_OF, Programs, believes_refusal
 from harness.runtime.node import Maker
 from harness.runtime.pool import Message, Send
-from harness.topology.model import Site, Topology, chain_name
+from harness.topology.model import Topology, chain_name
 from harness.topology.plan import plan, proxy_node
 from harness.words import Method, Role
 
@@ -68,15 +68,14 @@ class Scenario:
     @property
     def variant(self) -> Variant:
         """What the two people do otherwise than by default."""
-        sites = {Role.NOVICE: self.topology.novice, Role.EXPERT: self.topology.expert}
-        clients = tuple(role for role, site in sites.items() if site.proxy_client)
+        sites = self.topology.sites.items()
+        clients = tuple(role for role, site in sites if site.proxy_client)
         return Variant(expert_port=self.terms.expert_port, proxy_client=clients)
 
 
 def proxies_of(topology: Topology) -> dict[Role, str | None]:
     """Return the node of each site's proxy, None where it has none."""
-    sites = {Role.NOVICE: topology.novice, Role.EXPERT: topology.expert}
-    return {role: proxy_node(role, site) for role, site in sites.items()}
+    return {role: proxy_node(role, site) for role, site in topology.sites.items()}
 
 
 @dataclass(frozen=True)
@@ -262,22 +261,26 @@ class _Play:
         lab, scenario = self._lab, self._scenario
         services = Services(lab.plan.services, Role.EXPERT.value, secrets.token_urlsafe(9))
         await self._programs.begin(services)
-        await self._programs.search(scenario.terms.believe_refusal)
+        await self._programs.search()
         await lab.probe()
         lab.watch.follow(self._abandon)
         novice, expert = (self._person(role) for role in Role)
         calls = await script(Stage(scenario, lab, novice, expert, services, self._observe))
         observed = self._observe(calls)
         lab.controls += trace_controls(observed)
-        lab.controls += removal_controls(observed, scenario.topology)
+        lab.controls += removal_controls(self._told(), scenario.topology)
         return Played(calls, observed, proxies_of(scenario.topology))
 
     def _observe(self, calls: Sequence[Call]) -> Observed:
-        told = [line for program in self._programs.people.values() for line in program.events]
-        return observe(calls, self._lab.sightings(), proxies_of(self._scenario.topology), told)
+        proxies = proxies_of(self._scenario.topology)
+        return observe(calls, self._lab.sightings(), proxies, self._told())
+
+    def _told(self) -> list[Facts]:
+        people = self._programs.people.values()
+        return [line for program in people for line in program.events]
 
     def _person(self, role: Role) -> Person:
-        lab, site = self._lab, self._site(role)
+        lab, site = self._lab, self._scenario.topology.sites[role]
         firewall = site.host_firewall
         opens = firewall is not None and firewall.opened_by_remote_assistance
         proxy = None
@@ -293,11 +296,8 @@ class _Play:
             proxy=proxy,
             proxy_client=site.proxy_client,
             witness=lambda port: lab.check_invitation(role.value, port),
+            believe_refusal=believes_refusal(site),
         )
-
-    def _site(self, role: Role) -> Site:
-        topology = self._scenario.topology
-        return topology.novice if role is Role.NOVICE else topology.expert
 
     def _abandon(self, sighting: Sighting) -> None:
         """Tell a dialler that a rule has ended its SYN, so that it need not wait for patience."""

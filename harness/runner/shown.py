@@ -110,8 +110,7 @@ class Evidence:
     @property
     def sites(self) -> Mapping[Role, Site]:
         """Both people's sites."""
-        topology = self.scenario.topology
-        return {Role.NOVICE: topology.novice, Role.EXPERT: topology.expert}
+        return self.scenario.topology.sites
 
 
 def show(bundle: Bundle) -> Evidence:

@@ -147,7 +147,7 @@ def _tell_nobody(node: str, event: object) -> None:
 
 async def _play(lab: Lab, programs: Programs, services: Services, sock: socket.socket) -> None:
     await programs.begin(services)
-    await programs.search(believe_refusal=True)
+    await programs.search()
     await lab.probe()
     lab.watch.close()
     disks = {name: str(lab.disk(name)) for name in lab.namespaces}

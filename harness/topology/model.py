@@ -91,6 +91,11 @@ class Internet(Definition):
     expert: IspLink
     services: IspLink
 
+    @property
+    def links(self) -> dict[Role, IspLink]:
+        """Both sites' links, by who is there."""
+        return {Role.NOVICE: self.novice, Role.EXPERT: self.expert}
+
     @model_validator(mode="after")
     def _services_have_no_boxes(self) -> Internet:
         if self.services.routed is not None:

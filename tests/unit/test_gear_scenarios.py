@@ -14,6 +14,7 @@ from harness.errors import DefinitionError
 from harness.gear.internet_side import isp_links
 from harness.gear.survey import Surveyed
 from harness.runner.gear_scenarios import as_built, facts, notes, scenarios_of
+from harness.runner.programs import believes_refusal
 from harness.runner.record import documented_answer, predicted_answer
 from harness.runner.scenario import Scenario
 from harness.topology.bench import Bench
@@ -173,8 +174,10 @@ def test_a_dialler_outlasts_the_bench_s_patience_and_the_kernel_s_for_a_neighbou
     assert patience(0.5) > 3.0
 
 
-def test_what_refuses_is_not_believed_of_a_real_router() -> None:
-    assert not any(each.terms.believe_refusal for each in made(bench(described())))
+def test_what_refuses_is_not_believed_of_a_real_router_alone() -> None:
+    for scenario in made(bench(described())):
+        for site in scenario.topology.sites.values():
+            assert believes_refusal(site) is (site.gear is None)
 
 
 def test_the_internet_answers_names_and_leases_where_a_router_stands() -> None:

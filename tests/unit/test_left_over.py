@@ -5,13 +5,13 @@ from __future__ import annotations
 from factories import observed
 
 from harness.judge.evidence import LEFT_OVER, observe, removal_controls
-from harness.judge.model import Observed
 from harness.judge.verdict import explain
 from harness.topology.load import Library, default_folder
 from harness.topology.model import Gear, Topology
 from harness.words import Role
 
 KEPT = {"event": "not unmapped", "node": "novice", "port": 3389, "why": "UPnP: 501"}
+UNMAPPED = {"event": "unmapped", "node": "novice", "port": 3389}
 LINE = f"{LEFT_OVER} the novice's gateway kept 3389: UPnP: 501"
 
 
@@ -24,26 +24,23 @@ def topology(*, real: bool) -> Topology:
     return library.having([device], library.internet).from_chains(("upnp-nat",), ())
 
 
-def with_line() -> Observed:
-    return observed("yes").model_copy(update={"told": (LINE,)})
-
-
 def test_an_observation_has_what_the_gateway_kept() -> None:
     assert observe([], [], dict.fromkeys(Role), [KEPT]).told == (LINE,)
 
 
 def test_the_reason_of_a_yes_says_so_too() -> None:
-    assert explain(with_line()).endswith(f"; {LINE}")
+    said = observed("yes").model_copy(update={"told": (LINE,)})
+    assert explain(said).endswith(f"; {LINE}")
 
 
 def test_a_device_of_ours_that_keeps_a_mapping_is_not_what_it_should_be() -> None:
-    (control,) = removal_controls(with_line(), topology(real=False))
+    (control,) = removal_controls([KEPT], topology(real=False))
     assert (control.node, control.passed, control.detail) == ("novice", False, LINE)
 
 
 def test_a_real_router_that_keeps_a_mapping_makes_nothing_invalid() -> None:
-    assert removal_controls(with_line(), topology(real=True)) == []
+    assert removal_controls([KEPT], topology(real=True)) == []
 
 
 def test_where_nothing_is_kept_no_control_is_made() -> None:
-    assert removal_controls(observed("yes"), topology(real=False)) == []
+    assert removal_controls([UNMAPPED], topology(real=False)) == []

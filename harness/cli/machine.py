@@ -50,7 +50,8 @@ def images() -> None:
 def clean() -> None:
     """Remove this clone's images, and containers whose run is dead.
 
-    Containers of a run that is alive, and the images that they use, are left alone.
+    Containers of a run that is alive are left alone, and so are the images that they use. As long
+    as a run of this clone is alive, on docker or boxed, all of its images are.
 
     \b
     Examples:

@@ -15,6 +15,7 @@ from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from harness.judge.model import Results
 from harness.report.results_file import read_results
+from harness.runtime.docker.images_context import ROOT
 from harness.runtime.docker.ownership import OWNER_LABEL, RUN_LABEL, Owner
 
 COMMAND = (sys.executable, "-m", "harness")
@@ -30,14 +31,17 @@ class Ended:
     err: str
 
 
-def harness(*arguments: str | Path, environment: Mapping[str, str] | None = None) -> Ended:
-    """Run the command to its end."""
+def harness(
+    *arguments: str | Path, clone: Path = ROOT, environment: Mapping[str, str] | None = None
+) -> Ended:
+    """Run a clone's command to its end."""
     ended = subprocess.run(
         [*COMMAND, *arguments],
         capture_output=True,
         text=True,
         timeout=DEADLINE,
         env=environment,
+        cwd=clone,  # where Python looks first for the module to run
         check=False,
     )
     return Ended(ended.returncode, ended.stdout, ended.stderr)
@@ -47,6 +51,7 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     """Start ``ra-harness run --runtime docker``."""
     return subprocess.Popen(
         [*COMMAND, "run", "--runtime", "docker", "--out", folder, *arguments],
+        cwd=ROOT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,

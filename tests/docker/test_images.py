@@ -362,11 +362,17 @@ def test_the_debian_made_here_stays_while_any_clones_image_is_built_on_it(clone:
     assert images._debian_is_of_no_use(clone.engine, every)
 
 
-def test_removing_leaves_the_images_of_a_process_that_still_runs(clone: Clone) -> None:
+@pytest.mark.parametrize("there_before", [False, True])
+def test_removing_leaves_the_images_of_a_process_that_still_runs(
+    clone: Clone, there_before: bool
+) -> None:
+    if there_before:
+        clone.ensure(Role.GATEWAY)
     with clone.start(ENSURE_AND_STAY, Role.GATEWAY) as builder:
         assert builder.stdout
         while builder.stdout.readline() not in {"there\n", ""}:
             pass
+        assert builder.poll() is None
         assert clone.remove_all() == []
         builder.communicate("", timeout=DEADLINE)
     assert len(clone.remove_all()) == 2

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from containers_of import Ended, containers_of, harness, results, start, until
+from containers_of import containers_of, harness, results, start, until
 from docker import DockerClient
 
 from harness.runtime.docker import images
@@ -35,12 +35,20 @@ def _running(
     """Start a run and wait until a lab of it is up."""
     process = start(folder, *arguments)
     try:
-        # The novice, its gateway, the internet, the services, the expert and its gateway.
+        # The novice, its gateway, the internet, the services, the expert and its gateway: all have
+        # an owner when the first program of them runs.
         until("a lab is up", lambda: len(_running_containers(engine, process.pid)) >= 6)
+        until("a program runs in it", lambda: _programs(engine, process.pid))
         yield process
     finally:
         process.kill()
         process.wait()
+
+
+def _programs(engine: DockerClient, pid: int) -> set[int]:
+    """Return the processes that containers have beside their first ones."""
+    inits = [engine.api.inspect_container(each) for each in _running_containers(engine, pid)]
+    return {child for init in inits for child in _children(init["State"]["Pid"])}
 
 
 def _running_containers(engine: DockerClient, pid: int) -> list[str]:
@@ -73,27 +81,32 @@ def test_ctrl_c_returns_when_every_container_is_gone(
         assert "Traceback" not in err
 
 
+@pytest.mark.parametrize("cleaner", ["its own clone", "another clone"])
 def test_a_run_that_is_alive_is_unharmed_by_another_s_death_and_by_a_clean_up(
-    wireable: DockerClient, tmp_path: Path
+    wireable: DockerClient, tmp_path: Path, cleaner: str
 ) -> None:
+    cleaning = ROOT if cleaner == "its own clone" else _another_clone(tmp_path)
     with _running(wireable, tmp_path / "victim", *CHAINS) as victim:
         alive = start(tmp_path / "alive", *CHAINS)
         until("the other is up", lambda: _running_containers(wireable, alive.pid))
         victim.kill()
-        assert _clean(tmp_path).status == 0
-        alive.communicate(timeout=100)
+        # At every moment: an image that no container uses yet is the first to go.
+        until(
+            "it has ended, and clean-ups with it",
+            lambda: harness("clean", clone=cleaning).status == 0 and alive.poll() is not None,
+            within=100,
+        )
+    found = results(tmp_path / "alive").scenarios
+    assert [each.why for each in found if each.observed is None] == []
     assert alive.returncode == 0
-    found = results(tmp_path / "alive")
-    assert found.summary.error == found.summary.invalid == 0
 
 
-def _clean(folder: Path) -> Ended:
-    """Clean up from another clone: this one's images are not rebuilt in a second."""
+def _another_clone(folder: Path) -> Path:
     clone = folder / "clone"
     for name in ("harness", "topologies", "images", ".ci"):
         shutil.copytree(ROOT / name, clone / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", clone)
-    return harness("clean", environment={**os.environ, "PYTHONPATH": str(clone)})
+    return clone
 
 
 @contextmanager
@@ -132,7 +145,8 @@ def test_what_a_dead_run_left_is_removed_and_nothing_else(
         _left_behind(wireable, elsewhere) as theirs,
     ):
         if way == "clean":
-            assert _clean(tmp_path).status == 0
+            # This one's images are not rebuilt in a second.
+            assert harness("clean", clone=_another_clone(tmp_path)).status == 0
         else:
             out = tmp_path / "out"
             arguments = ("--method", "file", "--novice", "nat", "--out", out)

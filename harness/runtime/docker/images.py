@@ -6,6 +6,7 @@ image says on labels what it is, which clone it was built from and by which proc
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
@@ -14,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import requests
@@ -46,6 +48,7 @@ CLONE_LABEL = "dev.ra-harness.clone"
 BUILD_PATIENCE = 300
 """Seconds that a build may stay silent."""
 
+_LOCKED = ROOT / "images"
 _CLONE_DIGITS = 16
 _COLOUR = re.compile(r"\x1b\[[\d;]*m")
 _CONFLICT = 409
@@ -54,9 +57,12 @@ _CONFLICT = 409
 def ensure(client: DockerClient, roles: Collection[Role], say: Callable[[str], None]) -> None:
     """Build the images that the engine lacks; ``say`` gets one line for each.
 
+    For as long as this process lives :func:`remove_all` leaves this clone's images alone.
+
     Raises:
         MachineError: one cannot be built, or the engine fails.
     """
+    _keep()
     with _engine_errors():
         if not _missing(client, roles):
             return
@@ -70,18 +76,19 @@ def ensure(client: DockerClient, roles: Collection[Role], say: Callable[[str], N
 def remove_all(client: DockerClient) -> list[str]:
     """Remove the images of this clone, and what interrupted builds left; return their names.
 
-    It leaves what a container uses, and what was built by another process that still runs. The
-    Debian that was made here goes when no image of any clone is built on it.
+    It leaves what a container uses, and everything while another process of this clone uses its
+    images. The Debian that was made here goes when no image of any clone is built on it.
 
     Raises:
         MachineError: the engine fails.
     """
-    with _engine_errors():
+    with _engine_errors(), _in_nobody_s_use() as free:
+        if not free:
+            return _remove_leavings(client)
         ours = client.api.images(filters={"label": [f"{CLONE_LABEL}={_clone()}"]})
         names = [
             name
             for image in sorted(ours, key=_height, reverse=True)
-            if not _in_other_hands(image["Labels"])
             for name in _names(image)
             if name != base.OWN
         ]
@@ -89,6 +96,33 @@ def remove_all(client: DockerClient) -> list[str]:
             names.append(base.OWN)
         removed = [name for name in names if _remove(client, name)]
         return removed + _remove_leavings(client)
+
+
+@cache
+def _keep() -> None:
+    """Lock this clone's images, with all others who use them, until this process ends."""
+    _lock(os.open(_LOCKED, os.O_RDONLY | os.O_CLOEXEC), fcntl.LOCK_SH)
+
+
+@contextmanager
+def _in_nobody_s_use() -> Iterator[bool]:
+    """Keep everybody from using this clone's images; False where somebody does already."""
+    folder = os.open(_LOCKED, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield _lock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        os.close(folder)
+
+
+def _lock(folder: int, how: int) -> bool:
+    try:
+        fcntl.flock(folder, how)
+    except BlockingIOError:
+        return False
+    except OSError:
+        # Some network file systems lock no folder: then nobody else does so either.
+        return True
+    return True
 
 
 def _missing(client: DockerClient, roles: Collection[Role]) -> list[Role]:

@@ -237,3 +237,14 @@ def mend(path: Path) -> None:
         sealed["sha256"] = sums
 
     edit(path / bundle.VERDICT, put)
+
+
+def keep_controls(path: Path, kept: Callable[[dict[str, Any]], bool]) -> None:
+    """Take controls out of both files that have them."""
+
+    def lists(content: Any) -> None:
+        controls = content if isinstance(content, list) else content["result"]["controls"]
+        controls[:] = [control for control in controls if kept(control)]
+
+    for name in ("controls.json", "verdict.json"):
+        edit(path / name, lists)

@@ -82,6 +82,13 @@ CONNECTED = [
 ]
 RESET = [*FORWARDED, *seen(60, rst(INSIDE), *FROM_NOVICE), *seen(80, rst(OUTSIDE), *FROM_NAT)]
 REJECTED = [*DROPPED, *seen(40, icmp("80.100.10.2", syn()), *FROM_NAT)]
+# Out to one's own gateway and back in: the address outside is one's own.
+HAIRPIN = [
+    *seen(0, syn(), "expert/eth0>", ">expert.nat/lan"),
+    *seen(20, syn(destination="85.200.20.2:3389"), "expert.nat/lan>", ">expert/eth0"),
+    *seen(40, rst("85.200.20.2:3389"), "expert/eth0>", ">expert.nat/lan"),
+    *seen(60, rst(OUTSIDE), "expert.nat/lan>", ">expert/eth0"),
+]
 
 
 def traced(frames: list[Frame], node: str = "expert", local_port: int | None = 50000) -> Trace:

@@ -14,7 +14,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
 from harness.errors import DefinitionError
 from harness.topology.addresses import check_host
@@ -30,10 +30,19 @@ _LONGEST_INTERFACE_NAME = 15
 # It becomes part of a node's name, beside an interface's.
 _ROUTER_NAME = re.compile(r"[a-z][a-z0-9-]{0,10}")
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
 _CARRIER_GRADE = IPv4Network("100.64.0.0/10")
 _PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
 
-Words = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+def _check_words(text: str) -> str:
+    if _CONTROL.search(text):
+        raise ValueError("write it on one line, without control characters")
+    return text
+
+
+Words = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_check_words)]
 Seconds = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
 
 
@@ -219,7 +228,7 @@ def load_bench(path: Path, devices: Collection[str] = ()) -> Bench:
     try:
         bench = Bench.model_validate(content)
     except ValidationError as error:
-        raise DefinitionError(f"{path}: {first_reason(error, counted=True)}") from error
+        raise DefinitionError(f"{path}: {first_reason(error)}") from error
     for number, router in enumerate(bench.routers, 1):
         if router.name in devices:
             raise DefinitionError(
@@ -246,9 +255,7 @@ def bench_of(lan: str, wan: str, claims: Claims, model: str, firmware: str) -> B
     try:
         return Bench.model_validate({"router": (router,)})
     except ValidationError as error:
-        raise DefinitionError(
-            f"the router on {lan} and {wan}: {first_reason(error, counted=True)}"
-        ) from error
+        raise DefinitionError(f"the router on {lan} and {wan}: {first_reason(error)}") from error
 
 
 def _is_of_kind(address: IPv4Address, kind: str) -> bool:

@@ -6,18 +6,28 @@ These are the shapes of the TOML files under ``topologies/``. What runs is made 
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from harness.topology.addresses import check_disjoint, check_host, check_router
 from harness.words import Role
 
-Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
 # A name becomes part of a node's name, which is shown next to an interface as NODE/IFACE.
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
+
+
+def _check_name(text: str) -> str:
+    if not _NAME.fullmatch(text):
+        raise ValueError("a name is lower-case letters, digits and '-', a letter first, at most 31")
+    return text
+
+
+Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
+Name = Annotated[str, AfterValidator(_check_name)]
 
 
 LAN_PREFIX = 24

@@ -13,27 +13,21 @@ _REASONS = {
     "tuple_type": "an array is due here",
     "string_type": "a string is due here",
 }
-_PATTERNS = {
-    r"^[a-z][a-z0-9-]{0,30}$": "a name is lower-case letters, digits and '-', a letter first",
-    r"^[^\x00-\x1f\x7f]+$": "write it on one line, without control characters",
-}
 
 
-def first_reason(error: ValidationError, *, counted: bool = False) -> str:
+def first_reason(error: ValidationError) -> str:
     """Say the first thing that is wrong: its key and the reason.
 
-    Where ``counted``, elements of an array are counted from 1, as ``router[1].name``.
+    Elements of an array are counted from 1, as in ``router[1].name``.
     """
     first = error.errors(include_url=False)[0]
     reason = first["msg"].removeprefix("Value error, ")
     for kind, words in _REASONS.items():
         if first["type"].startswith(kind):
             reason = words
-    if first["type"] == "string_pattern_mismatch":
-        reason = _PATTERNS.get(first["ctx"]["pattern"], reason)
     key = ""
     for part in first["loc"]:
-        if counted and isinstance(part, int):
+        if isinstance(part, int):
             key += f"[{part + 1}]"
         else:
             key += f".{part}" if key else str(part)

@@ -133,8 +133,8 @@ def test_a_device_is_named_by_its_file_and_by_no_key_in_it(folder: Folder) -> No
         (BOX, 'address = "10.1.1.1/24"\n', "lan.address"),
         (BOX, 'host = "10.1.1.2"\n', "lan.host"),
         (BOX, 'unsolicited = "drop"\n', "nat.unsolicited"),
-        (BOX, "port = 80, ", "nat.forward.0.port"),
-        (BOX, ", to_port = 8080", "nat.forward.0.to_port"),
+        (BOX, "port = 80, ", "nat.forward[1].port"),
+        (BOX, ", to_port = 8080", "nat.forward[1].to_port"),
         (BOX, "http_port = 5000\n", "upnp.http_port"),
         (BOX, '[lan]\naddress = "10.1.1.1/24"\nhost = "10.1.1.2"\n', "lan"),
         (FIREWALL, 'unsolicited = "drop"\n', "firewall.unsolicited"),
@@ -162,9 +162,9 @@ def test_a_required_key_that_is_missing_is_named(
 @pytest.mark.parametrize(
     ("neighbour", "key"),
     [
-        ('{ address = "10.1.1.7" }', "novice.neighbours.0.name"),
-        ('{ name = "a" }', "novice.neighbours.0.address"),
-        ('{ name = "a", address = "10.1.1.7", x = 1 }', "novice.neighbours.0.x"),
+        ('{ address = "10.1.1.7" }', "novice.neighbours[1].name"),
+        ('{ name = "a" }', "novice.neighbours[1].address"),
+        ('{ name = "a", address = "10.1.1.7", x = 1 }', "novice.neighbours[1].x"),
     ],
 )
 def test_a_neighbour_has_a_name_an_address_and_no_unknown_key(
@@ -201,4 +201,4 @@ def test_a_wrong_override_in_a_chain_is_refused_at_its_own_key(
     folder: Folder, link: str, key: str
 ) -> None:
     refusal = folder.topology_refusal(f'[novice]\nchain = ["box", {link}]')
-    assert refusal.startswith(f"novice.chain.1.{key}: ")
+    assert refusal.startswith(f"novice.chain[2].{key}: ")

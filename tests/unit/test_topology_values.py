@@ -79,7 +79,7 @@ def test_a_port_is_a_whole_number_from_1_to_65535(folder: Folder, port: str) -> 
         ("[novice]\nlistens = 65536", "novice.listens"),
         (
             BEHIND_BOX + 'neighbours = [{ name = "a", address = "10.1.1.7", stranger = 70000 }]',
-            "novice.neighbours.0.stranger",
+            "novice.neighbours[1].stranger",
         ),
     ],
 )
@@ -91,16 +91,16 @@ def test_a_port_of_a_topology_is_in_range(folder: Folder, content: str, key: str
 def test_a_port_of_a_forward_is_in_range(folder: Folder, key: str) -> None:
     name = key.partition(" ")[0]
     folder.change(BOX, (f" {key}", f" {name} = 65536"))
-    assert folder.refusal(BOX).startswith(f"nat.forward.0.{name}: ")
+    assert folder.refusal(BOX).startswith(f"nat.forward[1].{name}: ")
 
 
 @pytest.mark.parametrize("key", ["inbound", "outbound"])
 def test_a_port_that_a_firewall_opens_is_in_range(folder: Folder, key: str) -> None:
     folder.change(FIREWALL, ('"drop"', f'"drop"\n{key} = [25, 65536]'))
-    assert folder.refusal(FIREWALL).startswith(f"firewall.{key}.1: ")
+    assert folder.refusal(FIREWALL).startswith(f"firewall.{key}[2]: ")
 
 
-@pytest.mark.parametrize(("line", "key"), [("port", "port"), ("connect_ports", "connect_ports.1")])
+@pytest.mark.parametrize(("line", "key"), [("port", "port"), ("connect_ports", "connect_ports[2]")])
 def test_a_port_of_a_proxy_is_in_range(folder: Folder, line: str, key: str) -> None:
     old = "port = 8080\n"
     folder.change(
@@ -131,7 +131,7 @@ def test_bad_characters_in_a_chain_are_refused_at_their_place_in_it(
     folder: Folder, name: str
 ) -> None:
     refusal = folder.topology_refusal(f'[expert]\nchain = ["box", "{name}"]')
-    assert re.match(r"expert\.chain\.1(\.device)?: ", refusal)
+    assert re.match(r"expert\.chain\[2\](\.device)?: ", refusal)
 
 
 @pytest.mark.parametrize(
@@ -142,14 +142,14 @@ def test_bad_characters_in_a_chain_of_the_command_line_are_refused_by_side(
 ) -> None:
     with pytest.raises(DefinitionError) as caught:
         project().from_chains(novice, expert)
-    assert re.search(rf": {side}\.chain\.0(\.device)?: ", str(caught.value))
+    assert re.search(rf": {side}\.chain\[1\](\.device)?: ", str(caught.value))
 
 
 def test_a_neighbour_with_a_name_that_no_node_can_have_is_refused(folder: Folder) -> None:
     refusal = folder.topology_refusal(
         BEHIND_BOX + 'neighbours = [{ name = "A B", address = "10.1.1.7" }]'
     )
-    assert refusal.startswith("novice.neighbours.0.name: ")
+    assert refusal.startswith("novice.neighbours[1].name: ")
 
 
 def test_an_unknown_device_is_refused_with_the_names_of_those_that_there_are(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+DIRECT = "direct"
+"""A chain of no devices: the host is on the internet itself."""
+
 
 class Method(StrEnum):
     """How the invitation travels (article: MORE INFORMATION)."""

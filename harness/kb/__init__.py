@@ -10,6 +10,7 @@ from harness.kb.prose import (
     load_gaps,
     load_prose,
     prose_scenarios,
+    source_of,
     statements_for,
 )
 from harness.kb.variant import Variant
@@ -28,5 +29,6 @@ __all__ = [
     "load_contradictions",
     "load_gaps",
     "prose_scenarios",
+    "source_of",
     "statements_for",
 ]

@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.errors import DefinitionError
+from harness.topology.model import chain_name
 from harness.words import Answer, Method
 
 
@@ -33,6 +34,12 @@ class Claim(BaseModel):
     def source(self) -> str:
         """Where the article says it: section, table, row and column."""
         return f"{self.section}, {self.table}, row {self.row}, column {self.column}"
+
+    @property
+    def scenario_ids(self) -> tuple[str, ...]:
+        """The scenarios that test it, one for each method."""
+        chains = f"{chain_name(self.novice)}+{chain_name(self.expert)}"
+        return tuple(f"{method}/{chains}" for method in self.methods)
 
 
 class Table(BaseModel):

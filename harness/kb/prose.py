@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness.errors import DefinitionError
+from harness.kb.claims import load_tables
 from harness.kb.variant import Variant
 from harness.topology.model import chain_name
 from harness.words import Answer, Method
@@ -191,6 +192,13 @@ def statements_for(scenario_id: str) -> tuple[Statement, ...]:
         for statement in load_prose()
         if any(bound.id == scenario_id for bound in statement.scenarios)
     )
+
+
+def source_of(identity: str) -> str:
+    """Say where in the article a claim or a statement stands; KeyError where there is none such."""
+    sources = {claim.id: claim.source for table in load_tables() for claim in table.claims}
+    sources |= {statement.id: statement.source for statement in load_prose()}
+    return sources[identity]
 
 
 @cache

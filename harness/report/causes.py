@@ -6,10 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, ip_address
+from itertools import pairwise
 from typing import Final
 
 from harness.judge.model import Attempt, ScenarioResult, Winner
-from harness.judge.trace import Trace
+from harness.judge.trace import SYN, Trace
 from harness.report.wording import endpoint, plain
 from harness.topology.model import Device, Site, Topology
 from harness.topology.plan import box_nodes
@@ -21,9 +22,6 @@ Journeys = Sequence[tuple[Attempt, Trace]]
 _PRIVATE: Final = tuple(
     map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")),
 )
-# How the ends of attempts are worded, by journey.ending(): what happened, where, and the rest.
-_SAID: Final = re.compile(r"((?:through \S+: )?(?:answered by|RST from|ICMP .+? from|dropped by)) ")
-_REWRITE: Final = re.compile(r"(?P<node>\S+): destination \S+?:(?P<port>\d+) -> (?P<to>\S+)")
 
 
 @dataclass(frozen=True)
@@ -45,6 +43,10 @@ class Cause:
     def key(self) -> tuple[str, str, str]:
         """What scenarios that were decided alike have in common."""
         return self.what, self.node, self.rest
+
+    def is_of(self, made: Attempt) -> bool:
+        """Say whether a dial is the one that counts; a bundle may have it in other words."""
+        return self.attempt is not None and _to(made) == _to(self.attempt)
 
 
 def cause_of(result: ScenarioResult, topology: Topology | None, journeys: Journeys) -> Cause:
@@ -115,13 +117,14 @@ def is_private(attempt: Attempt) -> bool:
 def _ended(attempt: Attempt) -> Cause:
     """Say in the kernel's words who ended a dial."""
     node, how = plain(attempt.ended_at), plain(attempt.how)
-    at = (attempt.ended_at,)
-    said = _SAID.match(how)
-    if said is not None and how.startswith(node, said.end()):
-        return Cause(said[1], node, how[said.end() + len(node) :], attempt, at)
     if not node:
         return Cause("ended nobody knows where", rest=f": {how}", attempt=attempt)
-    return Cause("ended at", node, f": {how}", attempt, at)
+    at = (attempt.ended_at,)
+    # One site's nodes may begin with another node's name: novice, novice.nat, novice.nat.2.
+    named = re.search(rf"(?<=\S ){re.escape(node)}(?![\w-]|\.\w)", how)
+    if named is None:
+        return Cause("ended at", node, f": {how}", attempt, at)
+    return Cause(how[: named.start() - 1], node, how[named.end() :], attempt, at)
 
 
 def _let_in(attempt: Attempt, trace: Trace, topology: Topology) -> Cause:
@@ -130,11 +133,11 @@ def _let_in(attempt: Attempt, trace: Trace, topology: Topology) -> Cause:
     site: Site = getattr(topology, target.value)
     boxes = dict(box_nodes(target, site))
     passed = [node for node in trace.nodes if node in boxes]
-    rewrites = [found for each in trace.rewrites if (found := _REWRITE.fullmatch(each))]
-    changed = {found["node"]: found for found in rewrites if found["node"] in boxes}
+    changed = {node: ends for node, ends in _redirected(trace).items() if node in boxes}
     helpers = list(changed) or passed
     if helpers:
-        rest = f", which {_helps(boxes[helpers[0]], attempt, changed, helpers[0])}"
+        first = helpers[0]
+        rest = f", which {_helps(boxes[first], attempt, changed.get(first))}"
         names = " and ".join(map(plain, helpers))
         return Cause("let in by", names, rest if len(helpers) == 1 else "", attempt, tuple(helpers))
     if site.host_firewall is not None:
@@ -145,20 +148,34 @@ def _let_in(attempt: Attempt, trace: Trace, topology: Topology) -> Cause:
     return Cause("connected at", target.value, ", before which nothing stands", attempt, (target,))
 
 
-def _helps(
-    device: Device, attempt: Attempt, changed: Mapping[str, re.Match[str]], node: str
-) -> str:
-    """Say what of a device's definition lets a SYN in; else only what it was seen to do."""
-    found = changed.get(node)
-    if found is None:
+def _redirected(trace: Trace) -> Mapping[str, tuple[str, str]]:
+    """Return the nodes that gave the SYN another destination: which it had, and got, ``ip:port``.
+
+    They stand in the order of the path.
+    """
+    way = (step for step in trace.steps if step.what == SYN)
+    return {
+        step.node: (step.destination, further.destination)
+        for step, further in pairwise(way)
+        if step.node == further.node and step.destination != further.destination
+    }
+
+
+def _helps(device: Device, attempt: Attempt, changed: tuple[str, str] | None) -> str:
+    """Say what of a device's definition lets a SYN in; else only what it was seen to do.
+
+    ``changed`` is the destination that the SYN had before the device and got there, if another.
+    """
+    if changed is None:
         opened = device.firewall is not None and attempt.port in device.firewall.inbound
         return f"opens {attempt.port}" if opened else "passed it on"
-    port = int(found["port"])
+    had, got = changed
+    port = int(had.rpartition(":")[2])
     if device.nat is not None and any(each.port == port for each in device.nat.forward):
         return f"forwards {port}"
     if device.maps_ports:
         return "maps a port when asked"
-    return f"passed {port} on to {found['to']}"
+    return f"passed {port} on to {got}"
 
 
 def _names(why: str, address: str) -> bool:

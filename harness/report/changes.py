@@ -12,21 +12,7 @@ from harness.judge.card_changes import CheckChange
 from harness.judge.changes import AttemptChange, CellChange, Changes, SettingChange
 from harness.judge.compared import Direction
 from harness.judge.model import ScenarioResult
-from harness.report.change_words import (
-    by_scenario,
-    checks_worst_first,
-    made_line,
-    only_cards,
-    outcome_words,
-    router_line,
-    run_line,
-    setting,
-    shift_line,
-    sum_line,
-    timed,
-    verdict_line,
-    worst_first,
-)
+from harness.report import change_words as say
 from harness.report.gear import CARD_COLOURS
 from harness.report.layout import COLOURS, print_hanging
 from harness.report.wording import plain, reason
@@ -44,10 +30,10 @@ _LABELLED: Final = len("    was  ")
 def print_changes(changes: Changes, console: Console) -> None:
     """Print every change under its heading, what got worse first, and one line for the whole."""
     for label, run in (("old", changes.old), ("new", changes.new)):
-        print_hanging(console, Text(label, style="dim"), Text(run_line(run)), len("old  "))
+        print_hanging(console, Text(label, style="dim"), Text(say.run_line(run)), len("old  "))
     for pair in changes.routers:
         name = Text(f"{plain(pair.router.name)}:", style="bold")
-        print_hanging(console, name, Text(router_line(pair)), len(name) + 1)
+        print_hanging(console, name, Text(say.router_line(pair)), len(name) + 1)
     _print_settings(console, changes.settings)
     _print_cells(console, changes.cells)
     _print_checks(console, changes)
@@ -57,7 +43,7 @@ def print_changes(changes: Changes, console: Console) -> None:
     _print_only(console, "new", changes.only_new)
     console.print()
     style = COLOURS[Verdict.DIFFERS if changes.worse else Verdict.AGREES]
-    print_hanging(console, Text(), Text(sum_line(changes), style=style), 0)
+    print_hanging(console, Text(), Text(say.sum_line(changes), style=style), 0)
 
 
 def _heading(console: Console, words: str) -> None:
@@ -69,13 +55,13 @@ def _print_settings(console: Console, settings: Sequence[SettingChange]) -> None
     if settings:
         _heading(console, "What was run")
     for change in settings:
-        words = f"{setting(change.old)} -> {setting(change.new)}"
+        words = f"{say.setting(change.old)} -> {say.setting(change.new)}"
         print_hanging(console, Text(f"  {plain(change.name)}:"), Text(), 0)
         print_hanging(console, Text(), Text(words), 4)
 
 
 def _print_cells(console: Console, cells: Iterable[CellChange]) -> None:
-    ordered = worst_first(cells)
+    ordered = say.worst_first(cells)
     if ordered:
         _heading(console, "Scenarios that came to something else")
     for cell in ordered:
@@ -83,13 +69,13 @@ def _print_cells(console: Console, cells: Iterable[CellChange]) -> None:
         print_hanging(console, label, Text(plain(cell.new.id), style="bold"), _WORDS)
         for name, result in (("was", cell.old), ("now", cell.new)):
             words = Text.assemble(
-                (verdict_line(result), COLOURS[result.verdict]), f": {reason(result)}"
+                (say.verdict_line(result), COLOURS[result.verdict]), f": {reason(result)}"
             )
             print_hanging(console, Text(f"    {name}", style="dim"), words, _LABELLED)
 
 
 def _print_checks(console: Console, changes: Changes) -> None:
-    ordered, only = checks_worst_first(changes.cards.checks), only_cards(changes)
+    ordered, only = say.checks_worst_first(changes.cards.checks), say.only_cards(changes)
     if ordered or only:
         _heading(console, "Cards")
     for line in only:
@@ -107,7 +93,7 @@ def _print_check(console: Console, change: CheckChange) -> None:
     )
     print_hanging(console, label, words, _WORDS)
     for name, result in (("was", change.old), ("now", change.new)):
-        told = Text(outcome_words(result))
+        told = Text(say.outcome_words(result))
         if result is not None:
             told.stylize(CARD_COLOURS[result.outcome])
             told.append(f": {plain(result.detail)}")
@@ -117,23 +103,23 @@ def _print_check(console: Console, change: CheckChange) -> None:
 def _print_attempts(console: Console, attempts: Sequence[AttemptChange]) -> None:
     if attempts:
         _heading(console, "Attempts that ended otherwise")
-    for name, changes in by_scenario(attempts):
+    for name, changes in say.by_scenario(attempts):
         print_hanging(console, Text("  "), Text(plain(name), style="bold"), 2)
         for change in changes:
             for label, attempt in (("was", change.old), ("now", change.new)):
-                words = Text(made_line(attempt))
+                words = Text(say.made_line(attempt))
                 print_hanging(console, Text(f"    {label}", style="dim"), words, _LABELLED)
 
 
 def _print_times(console: Console, changes: Changes) -> None:
-    shift = shift_line(changes)
+    shift = say.shift_line(changes)
     if shift or changes.times:
         _heading(console, "Times that moved")
     if shift:
         print_hanging(console, Text("  "), Text(shift, style="dim"), 2)
     for change in changes.times:
         by = change.new - change.old
-        words = f"{timed(change)}: {change.old:.2f} s -> {change.new:.2f} s ({by:+.2f} s)"
+        words = f"{say.timed(change)}: {change.old:.2f} s -> {change.new:.2f} s ({by:+.2f} s)"
         print_hanging(console, Text("  "), Text(words), 4)
 
 
@@ -142,6 +128,6 @@ def _print_only(console: Console, which: str, scenarios: Sequence[ScenarioResult
         _heading(console, f"Only in the {which} run")
     for result in scenarios:
         words = Text.assemble(
-            f"{plain(result.id)}: ", (verdict_line(result), COLOURS[result.verdict])
+            f"{plain(result.id)}: ", (say.verdict_line(result), COLOURS[result.verdict])
         )
         print_hanging(console, Text("  "), words, 4)

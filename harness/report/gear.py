@@ -79,7 +79,7 @@ def _print_router(console: Console, router: Router, members: Sequence[Row]) -> N
     name = Text(f"{plain(router.name)}:", style="bold")
     print_hanging(console, name, Text(claim_line(router), style="bold"), len(name) + 1)
     print_hanging(console, Text(), Text(addresses_line(router), style="dim"), len(name) + 1)
-    if console.width >= _TABLE_WIDTH:
+    if members and console.width >= _TABLE_WIDTH:
         console.print(_grid(members))
     else:
         _print_list(console, members)

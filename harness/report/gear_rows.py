@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from harness.judge.model import ScenarioResult
+from harness.judge.model import Router, ScenarioResult
 from harness.report.wording import plain
 from harness.topology.model import chain_name
 from harness.words import Method
@@ -38,6 +38,24 @@ def rows(router: str, scenarios: Iterable[ScenarioResult]) -> tuple[Row, ...]:
     return tuple(
         Row(*key, cells)
         for key, cells in sorted(found.items(), key=lambda each: order.index(each[0][0]))
+    )
+
+
+def reference_line(routers: Iterable[Router], scenarios: Iterable[ScenarioResult]) -> str:
+    """Say what stood at the other side where both stood behind a router and there was one only.
+
+    It is one of the project's own devices, of the class that the router is claimed to be. Where a
+    second router was there, or nobody stood behind one on both sides, it is nothing.
+    """
+    names = {router.name for router in routers}
+    chains = [{*each.novice, *each.expert} for each in scenarios if each.novice and each.expert]
+    own = set().union(*(chain - names for chain in chains if chain & names))
+    if not own:
+        return ""
+    devices = " and ".join(sorted(map(plain, own)))
+    return (
+        f"where novice and expert are both behind a router, the other side is this project's own "
+        f"{devices}, as reference: there was no second router"
     )
 
 

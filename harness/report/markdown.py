@@ -16,7 +16,7 @@ from harness.judge.verdict import contradicts_prediction, exit_code
 from harness.kb import Claim, Table, load_tables
 from harness.report.cards import NO_VERDICT, about, addresses_line, by_level, is_violation, tally
 from harness.report.files import write_atomically
-from harness.report.gear_rows import rows
+from harness.report.gear_rows import reference_line, rows
 from harness.report.junit import parts
 from harness.report.summary import summary_line
 from harness.report.wording import FINDINGS, is_finding, plain, reason
@@ -69,15 +69,22 @@ def markdown(results: Results) -> str:
     """
     routers = results.run.routers[:_MOST_ROUTERS]
     blocks = [
-        f"## {_HEADLINES[exit_code(results.scenarios)]}: {summary_line(results).plain}",
+        f"## {_headline(results)}",
         "\n".join(_findings(results.scenarios)),
         *(_router(router, results.scenarios) for router in routers),
+        _reference(results),
         *(_card(card) for card in results.cards[:_MOST_ROUTERS]),
         *(() if routers else _tables(results.scenarios)),
         "\n".join(_counts(results.scenarios)),
         "\n".join(_versions(results.run)),
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def _headline(results: Results) -> str:
+    if not results.scenarios:
+        return f"{SIGNS[Verdict.UNDOCUMENTED]} No scenario was run"
+    return f"{_HEADLINES[exit_code(results.scenarios)]}: {summary_line(results).plain}"
 
 
 def code(text: str, longest: int = _LONGEST) -> str:
@@ -156,14 +163,20 @@ def _router(router: Router, scenarios: Iterable[ScenarioResult]) -> str:
         f"### Router {code(router.name, _NAME)}\n",
         f"{code(about(router), 250)}; its maker claims {code(router.claims, _NAME)}; "
         f"{code(addresses_line(router), 200)}\n",
-        _row(["", *Method]),
-        _row(["---"] * (len(Method) + 1)),
     ]
-    for row in rows(router.name, scenarios)[:_MOST_ROWS]:
+    members = rows(router.name, scenarios)[:_MOST_ROWS]
+    if members:
+        lines += [_row(["", *Method]), _row(["---"] * (len(Method) + 1))]
+    for row in members:
         stand = f"novice {code(row.novice, _NAME)}, expert {code(row.expert, _NAME)}"
         cells = (_seen(row.results.get(method)) for method in Method)
         lines.append(_row([f"**{row.behind}**<br>{_celled(stand)}", *cells]))
     return "\n".join(lines)
+
+
+def _reference(results: Results) -> str:
+    line = reference_line(results.run.routers, results.scenarios)
+    return code(line) if line else ""
 
 
 def _seen(result: ScenarioResult | None) -> str:
@@ -225,14 +238,14 @@ def _count(name: str, scenarios: Sequence[ScenarioResult]) -> str:
 
 def _versions(run: Run) -> Iterator[str]:
     yield "### What was run\n"
-    about = {
+    facts = {
         "run": run.id,
         "runtime": run.runtime,
         "jobs": str(run.jobs),
         **run.versions,
         **run.host,
     }
-    for name, value in islice(about.items(), _MOST_VERSIONS):
+    for name, value in islice(facts.items(), _MOST_VERSIONS):
         yield f"- {code(name, 80)} {code(value, 200)}"
 
 

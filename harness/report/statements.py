@@ -19,7 +19,7 @@ from harness.kb import (
     load_contradictions,
     load_gaps,
     load_prose,
-    load_tables,
+    source_of,
 )
 from harness.report.layout import COLOURS, print_hanging
 from harness.report.sights import (
@@ -114,8 +114,8 @@ def _print_contradiction(console: Console, contradiction: Contradiction, found: 
     prose, table = contradiction.says
     console.print(Text(f"  {contradiction.id}", style="bold"))
     lines = [
-        ("prose", Text(f"{_source(contradiction.prose)}: {prose}")),
-        ("table", Text(f"{_source(contradiction.table)}: {table}")),
+        ("prose", Text(f"{source_of(contradiction.prose)}: {prose}")),
+        ("table", Text(f"{source_of(contradiction.table)}: {table}")),
         *(("saw", words) for words in _sights(contradiction.scenarios, found)),
         ("reading", Text(contradiction.reading)),
     ]
@@ -159,13 +159,6 @@ def _told(scenario_ids: Iterable[str]) -> str:
         method, _, pair = name.partition("/")
         methods.setdefault(pair, []).append(method)
     return ", ".join(f"{'|'.join(names)}/{pair}" for pair, names in methods.items())
-
-
-def _source(identity: str) -> str:
-    """Say where in the article a statement or a claim stands."""
-    sources = {claim.id: claim.source for table in load_tables() for claim in table.claims}
-    sources |= {statement.id: statement.source for statement in load_prose()}
-    return sources[identity]
 
 
 def _print_summary(console: Console, found: Found) -> None:

@@ -99,10 +99,10 @@ def by_part(
 ) -> tuple[Sequence[ScenarioResult], Sequence[ScenarioResult]]:
     """Return the scenarios that the article's tables answer yes or no, and those of its prose."""
     in_tables = {claim.id for table in load_tables() for claim in table.claims}
-    documented = [result for result in scenarios if _is_documented(result)]
-    tables = [each for each in documented if each.documented and each.documented.claim in in_tables]
-    return tables, [each for each in documented if each not in tables]
-
-
-def _is_documented(result: ScenarioResult) -> bool:
-    return result.documented is not None and result.documented.answer is not Answer.DEPENDS
+    tables: list[ScenarioResult] = []
+    prose: list[ScenarioResult] = []
+    for result in scenarios:
+        said = result.documented
+        if said is not None and said.answer is not Answer.DEPENDS:
+            (tables if said.claim in in_tables else prose).append(result)
+    return tables, prose

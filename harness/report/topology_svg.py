@@ -26,6 +26,9 @@ _PAD: Final = 12
 _MARGIN: Final = 16
 _TOP: Final = 46
 
+# What has a title of its own; the other nodes are named by their role.
+_BOXES: Final = (Kind.DEVICE, Kind.GEAR)
+
 TOPOLOGY_STYLE: Final = """
 .ra-topology{font:12px ui-monospace,Menlo,Consolas,"DejaVu Sans Mono",monospace}
 .ra-topology text{fill:currentColor;white-space:pre}
@@ -169,14 +172,14 @@ class _Drawing:
 
 
 def _title(node: NodePlan) -> list[str]:
-    if node.kind is Kind.DEVICE and node.device is not None:
+    if node.kind in _BOXES and node.device is not None:
         return wrap(plain(node.device.title), _LETTERS) or [plain(node.device.name)]
     return [node.name.rpartition(".")[2].capitalize()]
 
 
 def _details(node: NodePlan) -> list[str]:
     """Return the node's name where its title is another, its own firewall, and its addresses."""
-    lines = wrap(node.name, _LETTERS) if node.kind is Kind.DEVICE else []
+    lines = wrap(node.name, _LETTERS) if node.kind in _BOXES else []
     if node.kind is Kind.HOST and node.device is not None:
         lines += wrap(f"with {plain(node.device.title)}", _LETTERS)
     for interface in node.stack.interfaces:

@@ -10,7 +10,7 @@ from harness.errors import MachineError
 from harness.kb import load_prose, load_tables
 from harness.runner.catalogue import ARTICLE
 from harness.topology.load import Library
-from harness.topology.model import Device, ProxyProtocol, chain_name
+from harness.topology.model import Device, ProxyProtocol
 from harness.words import Answer
 
 _PROXIES = {ProxyProtocol.HTTP: "HTTP proxy", ProxyProtocol.SOCKS5: "SOCKS 5 proxy"}
@@ -96,13 +96,12 @@ def claims() -> Iterator[ClaimEntry]:
     """Yield what the article states: its tables' cells, then its prose's sentences."""
     for table in load_tables():
         for claim in table.claims:
-            chains = f"{chain_name(claim.novice)}+{chain_name(claim.expert)}"
             yield ClaimEntry(
                 id=claim.id,
                 answer=claim.answer,
                 source=claim.source,
                 statement=claim.statement,
-                scenarios=tuple(f"{method}/{chains}" for method in claim.methods),
+                scenarios=claim.scenario_ids,
             )
     for statement in load_prose():
         yield ClaimEntry(

@@ -60,21 +60,26 @@ def card_files(cards: Iterable[Card], folder: Path) -> dict[str, tuple[str, ...]
     """
     found = {}
     for card in cards:
-        place = PurePosixPath(card.bundle)
-        if place.is_absolute() or ".." in place.parts or not (folder / place).is_dir():
+        place = _inside(folder, card.bundle)
+        if place is None or not place.is_dir():
             continue
-        files = (path for path in (folder / place).iterdir() if path.is_file())
+        files = (path for path in place.iterdir() if path.is_file())
         found[card.bundle] = tuple(sorted(path.name for path in files))
     return found
 
 
 def _bundle(folder: Path, result: ScenarioResult) -> Bundle | None:
-    if result.bundle is None or ".." in Path(result.bundle).parts:
-        return None
+    place = None if result.bundle is None else _inside(folder, result.bundle)
     try:
-        return unpack(folder / result.bundle)
+        return None if place is None else unpack(place)
     except DefinitionError:
         return None
+
+
+def _inside(folder: Path, path: str) -> Path | None:
+    """Return what a results file calls a path within its folder; None where it leads out of it."""
+    place = PurePosixPath(path)
+    return None if place.is_absolute() or ".." in place.parts else folder / place
 
 
 def _evidence(bundle: Bundle) -> Evidence:
@@ -95,12 +100,16 @@ def _evidence(bundle: Bundle) -> Evidence:
 
 
 def _names(bundle: Bundle) -> Iterator[tuple[str, str]]:
-    """Yield what gateways call themselves in their UPnP descriptions, by node."""
+    """Yield what gateways call themselves in their UPnP descriptions, by node.
+
+    A description's first name is the gateway's own, the others are of the devices within it.
+    """
     for content in bundle.files.get(TRANSCRIPT, b"").splitlines():
         line = _read(content)
         if line.get("event") == _TOLD:
-            for name in _FRIENDLY_NAME.findall(str(line.get("text"))):
-                yield str(line.get("node")), html.unescape(name)
+            name = _FRIENDLY_NAME.search(str(line.get("text")))
+            if name is not None:
+                yield str(line.get("node")), html.unescape(name[1])
 
 
 def _read(content: bytes) -> Mapping[str, Any]:

@@ -161,3 +161,11 @@ def test_axe_has_no_serious_findings(browser: Browser, folder: Path) -> None:
             "document.querySelectorAll('details').forEach((d) => { d.open = true })"
         )
         assert serious(browser) == []
+
+
+def test_a_card_alone_has_nothing_to_filter(browser: Browser, tmp_path: Path) -> None:
+    write_report(gear(card(*OF_EACH_KIND), scenarios=[]), {}, tmp_path / "alone.html")
+    browser.get((tmp_path / "alone.html").as_uri())
+    assert shown(browser, "#filters") == 0
+    assert shown(browser, ".checks li") == len(OF_EACH_KIND)
+    assert serious(browser) == []

@@ -59,6 +59,13 @@ def test_one_that_got_worse_outranks_any_that_got_better() -> None:
     assert worse < words(text).index("better file/mended")
 
 
+def test_what_only_changed_beside_what_got_better_is_not_called_better() -> None:
+    open_no = scenario("file", "nat,nat", "direct", observed("no"))
+    open_yes = scenario("file", "nat,nat", "direct", observed("yes"))
+    text = told(results(DIFFERS, open_no), results(AGREES, open_yes))
+    assert heading(text).startswith("\N{NOT EQUAL TO} Changed: 2 scenarios compared: 1 better, 1 ")
+
+
 def test_a_cell_says_what_it_was_and_is_and_leads_to_both_reports() -> None:
     text = told(results(AGREES), results(DIFFERS))
     assert "was \N{CHECK MARK} agrees (no) expert to 80.1.2.3:3389 dropped by" in words(text)

@@ -57,6 +57,12 @@ def test_a_time_says_from_what_to_what() -> None:
     assert "    file/nat+direct: 0.11 s -> 2.00 s (+1.89 s)" in text
 
 
+def test_a_time_of_an_attempt_says_which_dial_took_it() -> None:
+    slow = scenario("file", "nat", "direct", observed("no", attempt(seconds=1.02)))
+    text = printed(results(AGREES), results(slow))
+    assert "file/nat+direct, expert -> 80.1.2.3:3389: 0.01 s -> 1.02 s (+1.01 s)" in text
+
+
 def test_a_slower_machine_is_told_once() -> None:
     runs = [
         results(*(AGREES.model_copy(update={"id": str(n), "seconds": took}) for n in range(5)))

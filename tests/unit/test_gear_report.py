@@ -5,6 +5,7 @@ from __future__ import annotations
 from io import StringIO
 
 from card_runs import OF_EACH_KIND, card, check, gear, router, seen, twelve
+from factories import predicted
 from rich.console import Console
 
 from harness.judge.card import Card, Outcome
@@ -60,6 +61,31 @@ def test_only_what_needs_a_look_is_told_in_detail() -> None:
     text = printed(gear(scenarios=twelve("acme", differs)))
     assert "file/acme+direct" in text
     assert "email/acme+direct" not in text
+
+
+def test_findings_that_fill_more_than_a_screen_are_listed_again_below_the_cards() -> None:
+    differing = [seen(method, "acme", "direct", "no") for method in ("messenger", "email", "file")]
+    fourth = seen("file", "direct", "acme", "no")
+    for found, times in ((differing, 0), ([*differing, fourth], 1)):
+        text = printed(gear(card(check()), scenarios=twelve("acme", *found)))
+        below = text[text.index("Card of acme") :]
+        assert below.count("file/acme+direct: ") == times
+
+
+def test_a_cell_that_the_model_did_not_expect_says_so() -> None:
+    odd = seen("file", "acme", "direct").model_copy(update={"predicted": predicted("no")})
+    for width in (100, 60):
+        text = printed(gear(scenarios=twelve("acme", odd)), width)
+        table, _, below = text.partition("file/acme+direct")
+        assert table.count("not as predicted") == 1
+        assert "not as predicted" in below
+
+
+def test_a_card_alone_has_no_empty_table() -> None:
+    text = printed(gear(card(*OF_EACH_KIND), scenarios=[]))
+    assert "acme: X1" in text
+    assert "Behind a router" not in text
+    assert text.endswith("no scenario was run\n")
 
 
 def test_a_narrow_terminal_gets_a_list_of_the_same() -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from card_runs import seen, twelve
+from card_runs import router, seen, twelve
 
-from harness.report.gear_rows import rows
+from harness.report.gear_rows import reference_line, rows
 from harness.words import Method
 
 
@@ -28,3 +28,17 @@ def test_of_two_results_of_a_cell_the_first_is_shown() -> None:
     first, second = seen("file", "acme", "direct"), seen("file", "acme", "direct", "no")
     [row] = rows("acme", [first, second])
     assert row.results[Method.FILE] == first
+
+
+def test_with_one_router_the_other_side_is_said_to_be_the_project_s_own() -> None:
+    assert reference_line([router()], twelve()) == (
+        "where novice and expert are both behind a router, the other side is this project's own "
+        "upnp-nat, as reference: there was no second router"
+    )
+
+
+def test_with_two_routers_or_nobody_behind_both_there_is_no_reference() -> None:
+    both = [seen("file", "acme", "beta"), seen("file", "beta", "acme")]
+    assert reference_line([router(), router("beta")], both) == ""
+    assert reference_line([router()], twelve()[:6]) == ""
+    assert reference_line([], twelve()) == ""

@@ -74,6 +74,23 @@ def test_a_router_s_table_has_the_article_s_shape_and_leads_to_each_scenario() -
     assert table.count('class="seen differs"') == 1
 
 
+def test_the_table_says_that_the_other_side_of_both_was_the_project_s_own() -> None:
+    said = "the other side is this project&#39;s own upnp-nat, as reference"
+    assert said in part(told(gear()), "router-1")
+    two = gear(scenarios=[seen("file", "acme", "b")], routers=(router(), router("b")))
+    assert "as reference" not in told(two)
+
+
+def test_a_card_alone_has_no_empty_tables_and_no_verdict() -> None:
+    text = told(gear(card(*OF_EACH_KIND), scenarios=[]))
+    reader = Reader(text)
+    assert "Agrees" not in text
+    assert {"router-1", "all"} & set(reader.ids) == set()
+    assert reader.tags.count("table") == 1, "the card's counts"
+    assert {each[1:] for each in reader.addresses if each.startswith("#")} <= set(reader.ids)
+    assert "X1, firmware 1.0" in text
+
+
 def test_what_was_not_run_says_so() -> None:
     table = part(told(gear(scenarios=twelve()[:2])), "router-1")
     assert words(table).count("not run") == 1

@@ -9,7 +9,17 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-from factories import article, attempt, control, observed, predicted, prose, results, scenario
+from factories import (
+    YesNo,
+    article,
+    attempt,
+    control,
+    observed,
+    predicted,
+    prose,
+    results,
+    scenario,
+)
 from rich.console import Console
 from wires import CONNECTED, DROPPED, TIMED_OUT, traced
 
@@ -23,6 +33,7 @@ from harness.report.html.page import MOST_PRINTED, page
 from harness.report.statements import print_statements
 from harness.report.topology_svg import topology_svg
 from harness.topology.load import Library
+from harness.topology.model import Gear
 from harness.words import End, Verdict
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -63,6 +74,24 @@ def test_the_verdict_of_the_run_is_its_heading() -> None:
     heading = re.search("<h1>.*</h1>", told(*article()))
     assert heading is not None
     assert "Agrees: " in words(heading[0])
+
+
+@pytest.mark.parametrize(
+    ("scenarios", "said"),
+    [
+        ((), "\N{WHITE CIRCLE} No scenario was run"),
+        (
+            (scenario("file", "nat,nat", "direct", observed("no")),),
+            "\N{CHECK MARK} Agrees: 1 scenario, of which the article says neither yes nor no",
+        ),
+    ],
+)
+def test_the_heading_of_what_the_article_does_not_settle(
+    scenarios: tuple[ScenarioResult, ...], said: str
+) -> None:
+    heading = re.search("<h1>.*</h1>", told(*scenarios))
+    assert heading is not None
+    assert words(heading[0]).strip() == said
 
 
 def test_a_finding_names_the_device_that_ended_it_before_the_tables() -> None:
@@ -127,6 +156,26 @@ def test_a_dial_to_a_private_address_is_said_to_be_bound_to_fail() -> None:
     said = "expected to fail: dials to private addresses of the ticket (192.168.1.2)"
     assert said in text
     assert "beside it" not in text
+
+
+def test_of_a_yes_the_dials_that_failed_beside_it_are_not_told() -> None:
+    seen = observed("yes", attempt(address="80.9.9.9"), *observed("yes").attempts)
+    text = words(told(scenario("file", "nat", "direct", seen)))
+    assert "differs" in text
+    assert "beside it" not in text
+
+
+def test_what_differs_is_told_before_what_proves_nothing_however_often_that_is() -> None:
+    broken = [scenario(method, "nat", "direct", None) for method in ("file", "email")]
+    lines = lead(told(*article(DIFFERING, *broken)))
+    assert lines.index("ended at novice.nat") < lines.index("the harness failed")
+
+
+def test_a_difference_that_the_model_did_not_expect_either_is_a_difference() -> None:
+    seen = observed("yes")
+    text = told(scenario("file", "nat", "direct", seen, forecast=predicted("no")))
+    assert '<li class="differs"' in text
+    assert "not-predicted" not in text[text.index("<body>") :]
 
 
 def test_the_dial_of_the_model_s_reason_decides_a_no() -> None:
@@ -221,6 +270,22 @@ def test_a_ladder_is_drawn_for_each_attempt() -> None:
     assert told(DIFFERING, each=each).count('class="ra-ladder"') == 1
 
 
+def test_the_attempt_that_decided_is_marked_and_no_other() -> None:
+    private = TIMED_OUT.model_copy(update={"address": "192.168.1.2", "ended_at": "internet"})
+    ways = ((private, traced(DROPPED)), (TIMED_OUT, traced(DROPPED)))
+    result = scenario("file", "upnp-nat", "direct", observed("no", private, TIMED_OUT))
+    drawn = told(result, each=Evidence(journeys=ways))
+    regions = re.findall(r'aria-label="Attempt \d">(.*?)</title>', drawn, re.DOTALL)
+    assert ["This attempt decided it" in each for each in regions] == [False, True]
+    lines = re.findall("<li>(.*?expert -&gt; .*?)</li>", told(result))
+    assert ["This attempt decided it" in each for each in lines] == [False, True]
+
+
+def test_where_nothing_was_proved_no_attempt_is_marked() -> None:
+    broken = scenario("file", "nat", "direct", observed("no"), controls=(control(passed=False),))
+    assert "This attempt decided it" not in told(broken)
+
+
 def test_without_a_capture_the_attempts_are_told_in_words() -> None:
     text = words(told(DIFFERING, each=Evidence(no_journeys="there is no capture")))
     assert "there is no capture" in text
@@ -239,9 +304,37 @@ def test_a_matrix_has_a_grid_with_what_was_to_be_expected() -> None:
     assert "model no yes \N{NOT EQUAL TO} not as predicted" in text
 
 
-def test_the_page_says_how_often_the_model_was_right() -> None:
-    pair = scenario("file", "nat", "direct", observed("no"), forecast=predicted("no"))
-    assert "expected 1 of 1: the lab behaved as its devices are defined." in words(told(pair))
+def test_one_pair_has_no_grid_and_no_table_and_nor_has_the_article_a_grid() -> None:
+    one = [scenario(method, "nat", "firewall", observed("no")) for method in ("file", "email")]
+    for text in (told(*one), told(*prose())):
+        assert "Every pair by" not in text
+    documented = told(scenario("file", "nat", "direct", observed("no")))
+    assert 'id="table-1"' not in documented
+    assert 'id="prose"' not in documented
+
+
+@pytest.mark.parametrize(
+    ("saw", "forecast", "said"),
+    [
+        ("no", "no", "1 of 1: the lab behaved as its devices are defined."),
+        (
+            "yes",
+            "yes",
+            "1 of 1: the lab behaved as its devices are defined, so where it differs from the "
+            "article, the definitions or the article are at fault.",
+        ),
+        (
+            "no",
+            "yes",
+            "0 of 1: where it did not, a device is not as it is defined, or the model is wrong.",
+        ),
+    ],
+)
+def test_the_page_says_how_often_the_model_was_right_and_what_follows(
+    saw: YesNo, forecast: YesNo, said: str
+) -> None:
+    pair = scenario("file", "nat", "direct", observed(saw), forecast=predicted(forecast))
+    assert f"expected {said}" in words(told(pair))
 
 
 def test_the_page_has_the_rules_of_all_its_drawings_once() -> None:
@@ -333,6 +426,38 @@ def test_the_topology_names_devices_addresses_and_the_end() -> None:
     assert drawn.count("\N{BALLOT X} decided here") == 1
     assert drawn.count("\N{MIDDLE DOT} a dial ended here") == 1
     assert topology_svg(topology, None).count("ended here") == 0
+
+
+def test_a_firewall_on_the_host_is_drawn_with_its_host() -> None:
+    drawn = topology_svg(Library(PROJECT / "topologies").from_chains(("icf",), ()), None)
+    assert texts(drawn)[:3] == ["Novice", "with Windows XP", "Internet Connection"]
+
+
+def test_a_neighbour_is_drawn_below_its_host(tmp_path: Path) -> None:
+    file = tmp_path / "neighbour.toml"
+    neighbour = '[[novice.neighbours]]\nname = "printer"\naddress = "192.168.1.9"\n'
+    file.write_text(f'[novice]\nchain = ["nat"]\n{neighbour}', encoding="utf-8")
+    drawn = topology_svg(Library(PROJECT / "topologies").from_file(file), None)
+    titles = re.findall(r'<text class="title" x="(\d+)" y="(\d+)">(\w+)', drawn)
+    at = {name: (int(x), int(y)) for x, y, name in titles}
+    assert at["Printer"][0] == at["Novice"][0]
+    assert at["Printer"][1] > at["Novice"][1]
+
+
+def test_a_real_router_is_drawn_by_its_model_and_by_its_own_name() -> None:
+    library = Library(PROJECT / "topologies")
+    made = Gear(model="X1", firmware="1.0", claims="upnp-nat")
+    facts = {"name": "acme", "title": "X1, firmware 1.0", "gear": made}
+    router = library.devices["upnp-nat"].model_copy(update=facts)
+    around = library.having([router], library.internet)
+    drawn = texts(topology_svg(around.from_chains(("acme",), ()), None))
+    assert "X1, firmware 1.0" in drawn
+    assert "novice.acme" in drawn
+    assert "Acme" not in drawn
+
+
+def texts(drawing: str) -> list[str]:
+    return re.findall("<text[^>]*>(.*?)</text>", drawing)
 
 
 def test_a_file_that_cannot_be_written_is_said(tmp_path: Path) -> None:

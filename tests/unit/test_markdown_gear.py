@@ -30,6 +30,7 @@ def test_it_says_what_each_router_is() -> None:
     assert "### Router ` acme `" in text
     assert "` X1, firmware 1.0 `; its maker claims ` upnp-nat `" in text
     assert "` LAN 192.168.178.1/24, WAN 80.100.10.16 by DHCP `" in text
+    assert "the other side is this project's own upnp-nat, as reference" in text
 
 
 def test_the_article_s_column_is_the_router_s_own() -> None:
@@ -44,6 +45,17 @@ def test_the_article_s_column_is_the_router_s_own() -> None:
         "says Yes saw No: ❌ differs",
     ]
     assert len(rest) == 3
+
+
+def test_a_scenario_of_a_router_that_was_not_run_says_so() -> None:
+    _, row = tables(markdown(gear(scenarios=[seen("file", "acme", "direct")])))[0]
+    assert row[1:] == ["not run", "not run", "says Yes saw Yes: ✅ agrees"]
+
+
+def test_a_card_alone_has_no_verdict_and_no_empty_table() -> None:
+    text = markdown(gear(card(*OF_EACH_KIND), scenarios=[]))
+    assert text.startswith("## ⚪ No scenario was run\n")
+    assert [table[0][1] for table in tables(text)] == ["compliant"]
 
 
 def test_the_card_has_counts_by_level_and_what_the_sources_demand() -> None:
@@ -75,6 +87,7 @@ def test_two_routers_have_a_table_each() -> None:
             routers=(router(), router("beta")),
         )
     )
+    assert "not run" not in text
     assert [line for line in text.splitlines() if line.startswith("### ")][:3] == [
         "### Router ` acme `",
         "### Router ` beta `",

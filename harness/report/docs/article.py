@@ -8,7 +8,6 @@ from typing import Final
 
 from harness.kb import (
     Bound,
-    Claim,
     Contradiction,
     Gap,
     Statement,
@@ -18,6 +17,7 @@ from harness.kb import (
     load_prose,
     load_tables,
     prose_scenarios,
+    source_of,
 )
 from harness.report.docs.markup import (
     GENERATED,
@@ -29,7 +29,6 @@ from harness.report.docs.markup import (
     said,
     table,
 )
-from harness.topology.model import chain_name
 
 _INTRODUCTION: Final = """
     KB301529 is a support article about Remote Assistance over NAT. Its text is not repeated here:
@@ -87,15 +86,9 @@ def article_page() -> str:
     )
 
 
-def of_claim(claim: Claim) -> list[str]:
-    """Return the ids of the scenarios that test a claim of a table, one for each method."""
-    chains = f"{chain_name(claim.novice)}+{chain_name(claim.expert)}"
-    return [f"{method}/{chains}" for method in claim.methods]
-
-
 def _counted() -> str:
     claims = [claim for each in load_tables() for claim in each.claims]
-    ids = {name for claim in claims for name in of_claim(claim)}
+    ids = {name for claim in claims for name in claim.scenario_ids}
     ids |= {bound.id for bound in prose_scenarios()}
     return (
         f"There are {len(claims)} claims in {len(load_tables())} tables, {len(load_prose())} "
@@ -111,7 +104,7 @@ def _tables() -> Iterator[str]:
         yield table(
             ("claim", "what it states", "answer", "tested by"),
             (
-                (f"`{claim.id}`", claim.statement, claim.answer, codes(of_claim(claim)))
+                (f"`{claim.id}`", claim.statement, claim.answer, codes(claim.scenario_ids))
                 for claim in each.claims
             ),
         )
@@ -154,15 +147,13 @@ def _cases(scenarios: Iterable[Bound]) -> str:
 
 
 def _contradictions(found: Sequence[Contradiction]) -> Iterator[str]:
-    sources = {claim.id: claim.source for each in load_tables() for claim in each.claims}
-    sources |= {statement.id: statement.source for statement in load_prose()}
     for each in found:
         prose, cell = each.says
         yield f"### `{each.id}`"
         yield items(
             [
-                f"The prose, `{each.prose}` ({sources[each.prose]}): {said(prose)}",
-                f"The table, `{each.table}` ({sources[each.table]}): {said(cell)}",
+                f"The prose, `{each.prose}` ({source_of(each.prose)}): {said(prose)}",
+                f"The table, `{each.table}` ({source_of(each.table)}): {said(cell)}",
                 said(each.reading),
                 f"Scenarios that show what packets do: {codes(each.scenarios)}.",
             ]

@@ -65,7 +65,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "Run.id": "The run's name: no two runs have the same.",
     "Run.jobs": "How many labs were built side by side at most.",
     "Run.routers": "The real routers that stood in for devices; empty where there was none.",
-    "Run.runtime": "What nodes were made of: `namespaces`, `docker` or `boxed`.",
+    "Run.runtime": "What nodes were made of: `namespaces`, `docker`, `boxed` or `gear`.",
     "Run.seconds": "How long the run lasted, in seconds.",
     "Run.started": "When the run began.",
     "Run.versions": "Versions of the harness and of the programs that packets went through.",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any, Final
 
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
@@ -20,8 +19,6 @@ _DESCRIPTION: Final = (
     "What one run of the connection scenarios of KB301529 came to. Fields may be added; none is "
     "renamed or removed without raising `schema`. Readers pass over fields they do not know."
 )
-
-_ROLE: Final = re.compile(r":\w+:`~?(?:\w+\.)*(\w+)`")
 
 
 class _Published(GenerateJsonSchema):
@@ -57,4 +54,4 @@ def results_schema() -> str:
 
 def _prose(docstring: str) -> str:
     """Return a docstring as plain text on one line."""
-    return " ".join(_ROLE.sub(r"`\1`", docstring).replace("``", "`").split())
+    return " ".join(docstring.replace("``", "`").split())

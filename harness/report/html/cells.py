@@ -11,7 +11,7 @@ from harness.judge.model import ScenarioResult
 from harness.judge.verdict import contradicts_prediction
 from harness.report.causes import Cause, cause_of, dial
 from harness.report.html.evidence import NOTHING, Evidence
-from harness.report.wording import is_finding, plain
+from harness.report.wording import plain
 from harness.topology.model import chain_name
 from harness.words import Answer, Method, Verdict
 
@@ -77,7 +77,6 @@ class Cell:
     observed: str
     devices: str
     cause: Cause
-    finding: bool
 
     @property
     def sign(self) -> str:
@@ -177,7 +176,6 @@ def _cell(result: ScenarioResult, anchor: str, evidence: Evidence) -> Cell:
         observed=_observed(result),
         devices=" ".join(plain(name) for name in (*result.novice, *result.expert)) or _DIRECT,
         cause=cause_of(result, evidence.topology, evidence.journeys),
-        finding=is_finding(result),
     )
 
 

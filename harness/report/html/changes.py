@@ -13,22 +13,8 @@ from harness.judge.card_changes import CheckChange
 from harness.judge.changes import Changes
 from harness.judge.compared import Direction
 from harness.judge.model import ScenarioResult
+from harness.report import change_words as say
 from harness.report.cards import SIGNS
-from harness.report.change_words import (
-    by_scenario,
-    checks_worst_first,
-    made_line,
-    only_cards,
-    outcome_words,
-    router_line,
-    run_line,
-    setting,
-    shift_line,
-    sum_line,
-    timed,
-    verdict_line,
-    worst_first,
-)
 from harness.report.files import write_atomically
 from harness.report.html.cells import STANDINGS, Standing, anchor_of
 from harness.report.html.gear import check_anchor, look
@@ -41,12 +27,6 @@ _LOOKS: Final = {
     Direction.BETTER: ("agrees", "\N{UPWARDS ARROW}"),
     Direction.OTHER: ("undocumented", "\N{NOT EQUAL TO}"),
 }
-_WORSE, _BETTER, _OTHER, _SAME = (
-    ("Worse", "differs", "\N{DOWNWARDS ARROW}"),
-    ("Better", "agrees", "\N{UPWARDS ARROW}"),
-    ("Changed", "undocumented", "\N{NOT EQUAL TO}"),
-    ("No change", "agrees", "="),
-)
 
 
 @dataclass(frozen=True)
@@ -85,7 +65,7 @@ class _Outcome:
     @property
     def words(self) -> str:
         """What it came to."""
-        return verdict_line(self.result)
+        return say.verdict_line(self.result)
 
     @property
     def why(self) -> str:
@@ -142,10 +122,10 @@ def changes_page(
         headline=headline,
         standing=standing,
         sign=sign,
-        summary=sum_line(changes),
+        summary=say.sum_line(changes),
         sides=[
-            Side("old", run_line(changes.old), old_report),
-            Side("new", run_line(changes.new), new_report),
+            Side("old", say.run_line(changes.old), old_report),
+            Side("new", say.run_line(changes.new), new_report),
         ],
         cells=[
             (
@@ -154,20 +134,23 @@ def changes_page(
                 _Outcome(cell.old, old_report),
                 _Outcome(cell.new, new_report),
             )
-            for cell in worst_first(changes.cells)
+            for cell in say.worst_first(changes.cells)
         ],
-        routers=[(plain(pair.router.name), router_line(pair)) for pair in changes.routers],
-        only_cards=only_cards(changes),
+        routers=[(plain(pair.router.name), say.router_line(pair)) for pair in changes.routers],
+        only_cards=say.only_cards(changes),
         checks=[
             (change.direction, *_LOOKS[change.direction], _check(change, old_report, new_report))
-            for change in checks_worst_first(changes.cards.checks)
+            for change in say.checks_worst_first(changes.cards.checks)
         ],
         attempts=[
-            (plain(name), [(made_line(change.old), made_line(change.new)) for change in members])
-            for name, members in by_scenario(changes.attempts)
+            (
+                plain(name),
+                [(say.made_line(change.old), say.made_line(change.new)) for change in members],
+            )
+            for name, members in say.by_scenario(changes.attempts)
         ],
-        shift=shift_line(changes),
-        times=[(timed(change), change.old, change.new) for change in changes.times],
+        shift=say.shift_line(changes),
+        times=[(say.timed(change), change.old, change.new) for change in changes.times],
         only=[
             (which, [_Outcome(result, report) for result in scenarios])
             for which, report, scenarios in (
@@ -177,7 +160,7 @@ def changes_page(
             if scenarios
         ],
         settings=[
-            (plain(change.name), setting(change.old), setting(change.new))
+            (plain(change.name), say.setting(change.old), say.setting(change.new))
             for change in changes.settings
         ],
         run=changes.new,
@@ -197,22 +180,25 @@ def _check(change: CheckChange, old_report: str | None, new_report: str | None) 
 
 def _checked(router: str, check: CheckResult | None, report: str | None) -> _Checked:
     if check is None:
-        return _Checked(outcome_words(check), "", "", "", None)
+        return _Checked(say.outcome_words(check), "", "", "", None)
     link = None if report is None else f"{report}#{check_anchor(router, check.id)}"
     sign, colour = SIGNS[check.outcome], look(check.outcome)
-    return _Checked(outcome_words(check), plain(check.detail), sign, colour, link)
+    return _Checked(say.outcome_words(check), plain(check.detail), sign, colour, link)
 
 
 def _headline(changes: Changes) -> tuple[str, str, str]:
+    """Return the word for the whole, and the class of its colour and the sign for it."""
     cards = changes.cards
     went = {cell.direction for cell in changes.cells}
     went |= {change.direction for change in cards.checks}
     if changes.worse:
-        return _WORSE
+        return "Worse", *_LOOKS[Direction.WORSE]
     if went == {Direction.BETTER}:
-        return _BETTER
+        return "Better", *_LOOKS[Direction.BETTER]
     rest = (changes.attempts, changes.times, changes.only_old, changes.only_new)
-    return _OTHER if went or any(rest) or cards.only_old or cards.only_new else _SAME
+    if went or any(rest) or cards.only_old or cards.only_new:
+        return "Changed", *_LOOKS[Direction.OTHER]
+    return "No change", "agrees", "="
 
 
 def _relative(report: Path | None, folder: Path) -> str | None:

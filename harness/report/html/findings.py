@@ -9,7 +9,7 @@ from typing import Final
 from harness.judge.model import Attempt
 from harness.report.causes import Cause, dial, is_private
 from harness.report.html.cells import STANDINGS, Cell
-from harness.report.wording import failed_controls, plain
+from harness.report.wording import failed_controls, is_finding, plain
 from harness.words import Answer, Verdict
 
 _UNPROVEN: Final = (Verdict.INVALID.value, Verdict.ERROR.value)
@@ -50,7 +50,8 @@ def findings(told: Iterable[Cell]) -> Findings:
     """Return what of a run somebody has to look at."""
     order = list(STANDINGS)
     bad = sorted(
-        (cell for cell in told if cell.finding), key=lambda cell: order.index(cell.standing)
+        (cell for cell in told if is_finding(cell.result)),
+        key=lambda cell: order.index(cell.standing),
     )
     alike: dict[tuple[str, str, str], list[Finding]] = {}
     for cell in bad:

@@ -51,19 +51,16 @@ def article_tables(found: Mapping[str, Cell]) -> Iterator[ArticleTable]:
 
 
 def _table_cell(claim: Claim, found: Mapping[str, Cell]) -> TableCell:
-    pair = f"{chain_name(claim.novice)}+{chain_name(claim.expert)}"
-    saw = tuple((METHODS[method], found.get(f"{method}/{pair}")) for method in claim.methods)
-    return TableCell(claim.answer.value.capitalize(), saw)
+    methods = (METHODS[method] for method in claim.methods)
+    cells = map(found.get, claim.scenario_ids)
+    return TableCell(claim.answer.value.capitalize(), tuple(zip(methods, cells, strict=True)))
 
 
 def grids(scenarios: Iterable[ScenarioResult], found: Mapping[str, Cell]) -> Iterator[Grid]:
     """Yield a grid for each method, if the run goes beyond what the article speaks of."""
     article = {bound.id for bound in prose_scenarios()}
     article |= {
-        f"{method}/{chain_name(claim.novice)}+{chain_name(claim.expert)}"
-        for table in load_tables()
-        for claim in table.claims
-        for method in claim.methods
+        name for table in load_tables() for claim in table.claims for name in claim.scenario_ids
     }
     every, _ = pairs.sort(scenarios)
     if len({pair for grid in every for pair in grid.cells}) < 2:

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from harness.errors import ExitCode
 from harness.judge.model import ScenarioResult
 from harness.judge.verdict import contradicts_prediction, exit_code, summarize
+from harness.report.html.cells import STANDINGS
 from harness.report.html.prose import Section, Told
 from harness.report.sights import Became
 from harness.report.summary import by_part
+from harness.words import Verdict
 
 _HEADLINES = {
     ExitCode.AGREES: ("Agrees", "agrees"),
@@ -34,9 +36,16 @@ class Headline:
     failing: Sequence[Told]
     model: str
 
+    @property
+    def sign(self) -> str:
+        """The standing in one character, for who does not see its colour."""
+        return STANDINGS[self.standing].sign
+
 
 def headline(scenarios: Sequence[ScenarioResult], sections: Sequence[Section]) -> Headline:
     """Return the first words of a run; ``sections`` are the statements that it tests."""
+    if not scenarios:
+        return Headline("No scenario was run", Verdict.UNDOCUMENTED.value, "", "", (), "")
     word, standing = _HEADLINES[exit_code(scenarios)]
     told = [each for section in sections for each in section.members]
     failing = [each for each in told if each.became is Became.FAILS]
@@ -52,8 +61,6 @@ def headline(scenarios: Sequence[ScenarioResult], sections: Sequence[Section]) -
 
 def _sum(scenarios: Sequence[ScenarioResult], told: Sequence[Told], failing: int) -> str:
     """Say what differs or proves nothing, and where nothing does, how much agrees."""
-    if not scenarios:
-        return "no scenario was run"
     counts = summarize(scenarios)
     settled = sum(map(len, by_part(scenarios)))
     unpredicted = sum(map(contradicts_prediction, scenarios))

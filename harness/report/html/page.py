@@ -15,10 +15,11 @@ from markupsafe import Markup
 from harness.judge.model import Control, Observed, Results
 from harness.report.cards import NO_VERDICT
 from harness.report.files import write_atomically
+from harness.report.gear_rows import reference_line
 from harness.report.html.cells import METHODS, STANDINGS, Cell, by_id, cells
 from harness.report.html.evidence import NOTHING, Evidence
 from harness.report.html.findings import Findings, findings
-from harness.report.html.gear import cards, router_tables
+from harness.report.html.gear import RouterTable, cards, router_tables
 from harness.report.html.grids import article_tables, grids
 from harness.report.html.headline import headline
 from harness.report.html.links import links
@@ -35,19 +36,28 @@ _NO_FILES: Final[Mapping[str, Sequence[str]]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
+class Ladder:
+    """The drawing of an attempt; ``decided`` tells that this attempt settled the scenario."""
+
+    drawing: Markup
+    decided: bool
+
+
+@dataclass(frozen=True)
 class Panel:
     """A scenario's details: drawings are markup, everything else is words.
 
     ``reached`` says who reached whom, empty where nobody did; ``told`` what gateways told the hosts
-    of mappings. ``controls`` are by name. ``printed`` tells that it is printed with the page.
+    of mappings. ``attempts`` are in words, each with whether it settled the scenario. ``controls``
+    are by name. ``printed`` tells that it is printed with the page.
     """
 
     cell: Cell
     reached: str
     told: tuple[str, ...]
     topology: Markup | None
-    ladders: tuple[Markup, ...]
-    attempts: tuple[str, ...]
+    ladders: tuple[Ladder, ...]
+    attempts: tuple[tuple[str, bool], ...]
     controls: tuple[tuple[str, tuple[Control, ...]], ...]
     evidence: Evidence
     links: tuple[tuple[str, str], ...]
@@ -92,6 +102,7 @@ def page(
     statements = list(prose.statements()) if several else []
     parts: dict[str, list[object]] = {
         "routers": list(routers),
+        "cells": list(told),
         "cards": list(cards(results.cards, card_files)),
         # Of a run against real routers their own tables say it all.
         "grids": [] if routers else list(grids(results.scenarios, found)),
@@ -105,10 +116,10 @@ def page(
         run=results.run,
         headline=headline(results.scenarios, statements),
         findings=bad,
-        contents=list(_contents(bad, parts)),
+        contents=list(_contents(bad, routers, parts)),
         **parts,
         no_verdict=NO_VERDICT,
-        cells=told,
+        reference=reference_line(results.run.routers, results.scenarios),
         panels=_panels(told, evidence, bad),
         unprinted=max(len(bad.each) - MOST_PRINTED, 0),
         notes=[plain(note) for note in notes],
@@ -125,22 +136,25 @@ def page(
     )
 
 
-def _contents(bad: Findings, parts: Mapping[str, Sequence[object]]) -> Iterator[tuple[str, str]]:
+def _contents(
+    bad: Findings, routers: Sequence[RouterTable], parts: Mapping[str, Sequence[object]]
+) -> Iterator[tuple[str, str]]:
     """Yield the id and the name of each part that the page has."""
     if bad.each:
         yield "findings", bad.title
+    if any(router.rows for router in routers):
+        yield "router-1", "The article's scenarios"
     for part, anchor, words in (
-        ("routers", "router-1", "The article's scenarios"),
         ("cards", "cards", "Cards" if len(parts["cards"]) > 1 else "Card"),
         ("grids", "grid-1", "Every pair"),
         ("tables", "table-1", "The article's tables"),
         ("statements", "prose", "Its words"),
         ("clashes", "clashes", "Contradictions"),
         ("gaps", "gaps", "What it leaves open"),
+        ("cells", "all", "All scenarios"),
     ):
         if parts[part]:
             yield anchor, words
-    yield "all", "All scenarios"
     yield "run", "This run"
 
 
@@ -160,8 +174,12 @@ def _panels(
             tuple(map(plain, observed.told)) if observed is not None else (),
             # Both drawings escape whatever a device or a file said.
             Markup(drawn) if drawn is not None else None,
-            tuple(Markup(ladder_element(t, a)) for a, t in of_it.journeys),
-            tuple(map(attempt_line, observed.attempts)) if observed is not None else (),
+            tuple(
+                Ladder(Markup(ladder_element(t, a)), cell.cause.is_of(a)) for a, t in of_it.journeys
+            ),
+            tuple((attempt_line(a), cell.cause.is_of(a)) for a in observed.attempts)
+            if observed is not None
+            else (),
             tuple(_by_name(cell.result.controls)),
             of_it,
             tuple(links(cell.result.bundle, of_it.files)),

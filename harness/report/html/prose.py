@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Final
 
 from harness.judge.model import ScenarioResult
-from harness.kb import Bound, load_contradictions, load_gaps, load_prose, load_tables
+from harness.kb import Bound, load_contradictions, load_gaps, load_prose, source_of
 from harness.report import sights
 from harness.report.html.cells import STANDINGS, Cell
 from harness.report.sights import Became
@@ -125,8 +125,6 @@ class Run:
 
     def clashes(self) -> Iterator[Clash]:
         """Yield the contradictions between prose and tables that the run has a scenario of."""
-        sources = {claim.id: claim.source for table in load_tables() for claim in table.claims}
-        sources |= {statement.id: statement.source for statement in load_prose()}
         for each in load_contradictions():
             if not sights.touched(each.scenarios, self._results):
                 continue
@@ -135,7 +133,7 @@ class Run:
             ]
             run = {sight.standing for sight in seen if sight.cell is not None}
             yield Clash(
-                f"{sources[each.prose]}, against {sources[each.table]}",
+                f"{source_of(each.prose)}, against {source_of(each.table)}",
                 next(standing for standing in STANDINGS if standing in run),
                 *each.says,
                 each.reading,

@@ -52,6 +52,6 @@ document.addEventListener("keydown", (event) => {
 form.addEventListener("change", filter);
 form.addEventListener("submit", (event) => event.preventDefault());
 window.addEventListener("hashchange", show);
-form.hidden = false;
+form.hidden = rows.length === 0;
 filter();
 show();

@@ -50,8 +50,7 @@ def _of_node(node: str, seen: Sequence[tuple[Frame, Packet]]) -> Iterator[Sighti
     for frame, packet in seen:
         if frame.node != node:
             continue
-        opens = isinstance(packet, Segment) and packet.opens
-        if opens and isinstance(packet, Segment):
+        if isinstance(packet, Segment) and packet.opens:
             if frame.outgoing:
                 passed_on.add(packet.sequence)
             else:

@@ -54,24 +54,3 @@ async def ask(
                             await asyncio.sleep(0)
                 wait *= 2
     return None
-
-
-async def pcp_map(
-    sockets: Sockets, gateway: IPv4Address, wanted: pcp.MapRequest, deadline: float
-) -> pcp.Mapping | None:
-    """Ask a PCP server for a mapping; None where it does not answer within ``deadline`` seconds.
-
-    Raises:
-        PcpRefusal: it refused.
-        PcpError: what came is no answer, or the server knows NAT-PMP only.
-        OSError: an ICMP error says that nobody listens.
-    """
-    answer = await ask(
-        sockets,
-        gateway,
-        pcp.map_request(wanted),
-        pcp.FIRST_RETRY,
-        deadline,
-        lambda data: pcp.is_answer(data, wanted),
-    )
-    return None if answer is None else pcp.read_mapping(answer, wanted)

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 _DESK = pytest.StashKey["Desk"]()
 
-_RUNTIMES = ("namespaces", "docker")
+RUNTIMES = ("namespaces", "docker")
+"""What a lab's nodes may be made of here; the first where nobody says."""
 
 _MARKERS = (
     'topology(novice="direct", expert="direct", file=None, proxy_client=()): what lab, scenario '
@@ -36,8 +37,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("ra-harness", "Remote Assistance labs")
     group.addoption(
         "--ra-runtime",
-        choices=_RUNTIMES,
-        default=_RUNTIMES[0],
+        choices=RUNTIMES,
+        default=RUNTIMES[0],
         help="What a lab's nodes are made of where a test does not say (default: %(default)s).",
     )
     group.addoption(

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.plugin import RUNTIMES
 from harness.plugin.errors import Misuse
-from harness.words import Method, Role
-
-RUNTIMES = ("namespaces", "docker")
+from harness.words import DIRECT, Method, Role
 
 BY_HAND = "@by-hand"
 """Ends the id of what a test played step by step: the article says nothing of it."""
@@ -117,8 +116,8 @@ class Defaults:
             do=do,
             runtime=one_of(self.runtime, RUNTIMES, "@pytest.mark.runtime"),
             method=one_of(method or self.method, tuple(Method), f"{do}(): method"),
-            novice=topology.novice or "direct",
-            expert=topology.expert or "direct",
+            novice=topology.novice or DIRECT,
+            expert=topology.expert or DIRECT,
             proxy_client=topology.clients,
             file=file,
             topologies="" if self.topologies is None else str(self.topologies),

@@ -123,6 +123,7 @@ class Errand:
     def cancel(self) -> None:
         """End it, and return when all that it made is gone."""
         self._sock.settimeout(END_DEADLINE)
+        # Where nobody says which process it is there is none, and nothing was made.
         with suppress(TimeoutError, ConnectionResetError, Broken):
             process = self._meet()
             for number in (signal.SIGINT, signal.SIGKILL):

@@ -9,6 +9,7 @@ from harness.judge.verdict import judge
 from harness.plugin.asked import BY_HAND
 from harness.runner import bundle
 from harness.runner.environment import environment
+from harness.runner.record import without_paths
 from harness.runner.results_folder import ResultsFolder
 from harness.runner.scenario import Scenario
 from harness.runtime.pool import Message
@@ -36,7 +37,7 @@ class Heard:
         elif "outcome" in message:
             self._outcome = message["outcome"]
         elif "failed" in message:
-            self._failed = message["failed"]
+            self._failed = without_paths(message["failed"])
         elif "ended" in message:
             self._status = message["ended"]
 
@@ -82,7 +83,7 @@ class Heard:
 
     def _trouble(self) -> str:
         if self._outcome is not None:
-            return str(self._outcome["error"])
+            return without_paths(str(self._outcome["error"]))
         if self._failed is not None:
             return f"the harness failed: {self._failed.strip().splitlines()[-1]}"
         return f"its process ended with status {self._status}"

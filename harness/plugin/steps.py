@@ -261,10 +261,10 @@ class Invitation:
         return Dial(Observed.model_validate(facts))
 
     def close(self) -> None:
-        """End the invitation: nobody listens any more, and the mapping is removed.
+        """End the invitation: nobody listens any more, and the gateway is asked to end the mapping.
 
         Raises:
-            Refused: it was ended already, or the gateway does not remove the mapping.
+            Refused: it was ended already.
         """
         __tracebackhide__ = True
         self.lab.step("close", inviter=self.inviter.value)

@@ -19,6 +19,7 @@ from harness.plugin.obey import obey
 from harness.report.progress import PlainProgress
 from harness.runner.catalogue import of_topology
 from harness.runner.ladders import drawn
+from harness.runner.programs import SERVICES_OF
 from harness.runner.results_folder import ResultsFolder
 from harness.runner.run import Choice, new_id, run
 from harness.runner.runtimes import Runtime, choose
@@ -27,11 +28,7 @@ from harness.runtime import pool
 from harness.runtime.namespaces import program
 from harness.runtime.pool import Send, send_on
 from harness.topology.load import Library, default_folder
-from harness.words import Method, Role
-
-# The node programs of every lab, and those that a method adds: mail takes 0.3 s to import.
-_PROGRAMS = ("novice", "expert", "reflector", "stranger")
-_SERVICES = {Method.MESSENGER.value: ("relay",), Method.EMAIL.value: ("mail",)}
+from harness.words import DIRECT, Method, Role
 
 # A lab lives as long as its test does, and how long that may be is for pytest to say.
 _LIFE = 24 * 3600.0
@@ -69,10 +66,14 @@ def draw(asked: Asked, sock: socket.socket) -> None:
 
 
 def prepare(asked: Asked) -> None:
-    """Import what an errand needs, before it is forked: so it is there for those after it too."""
+    """Import what an errand needs, before it is forked: so it is there for those after it too.
+
+    Mail alone takes 0.3 s to import.
+    """
     if asked.runtime == "docker":
         importlib.import_module("harness.runner.docker")
-    for name in (*_PROGRAMS, *_SERVICES.get(asked.method, ())):
+    services = SERVICES_OF[Method(asked.method)] if asked.method else ()
+    for name in (*Role, "stranger", *services):
         program(name)
 
 
@@ -102,7 +103,7 @@ def _scenario(asked: Asked) -> Scenario:
 
 
 def _chain(text: str) -> tuple[str, ...]:
-    return () if text == "direct" else tuple(text.split(","))
+    return () if text == DIRECT else tuple(text.split(","))
 
 
 def _progress() -> PlainProgress:

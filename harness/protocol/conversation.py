@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address
 from typing import Final
 
 from harness.protocol import natpmp, pcp
@@ -23,14 +23,6 @@ _UDP = 17
 _UDP_HEADER = struct.Struct("!HHHH")
 _FRAGMENT_OFFSET = 0x1FFF
 
-# The first byte of every NAT-PMP and PCP message, and the opcodes (RFC 6886 3.2, 3.3; RFC 6887 11).
-_NAT_PMP_VERSION = 0
-_PCP_VERSION = 2
-_NAT_PMP_ADDRESS = 0
-_NAT_PMP_MAP_TCP = 2
-_PCP_MAP = 1
-_NAT_PMP_MAP_REQUEST = struct.Struct("!4xHHI")
-_PCP_MAP_REQUEST = struct.Struct("!4xI16s12sB3xHH16s")
 _TRANSPORTS: Final = {pcp.TCP: "TCP", pcp.UDP: "UDP"}
 
 Connection = tuple[bytes, int, bytes, int]
@@ -147,24 +139,24 @@ def datagrams(
 
 def mapping_protocol(request: bytes) -> str:
     """Return what the protocol of a request to port 5351 is called: by its version, RFC 6887 9."""
-    return "pcp" if request[:1] == bytes((_PCP_VERSION,)) else "nat-pmp"
+    return "pcp" if request[:1] == bytes((pcp.VERSION,)) else "nat-pmp"
 
 
 def asked_in_words(request: bytes) -> str:
     """Say what a request to port 5351 asks for."""
     if len(request) < 2:
         return f"a request of {len(request)} bytes is none"
-    version, opcode = request[:2]
-    wanted = _pcp_map(request)
+    wanted = pcp.read_map_request(request)
     if wanted is not None:
         transport = _TRANSPORTS.get(wanted.protocol, f"protocol {wanted.protocol}")
         ports = wanted.internal_port, wanted.external_port
         return _asks_to_map(transport, *ports, wanted.lifetime)
-    if (version, opcode) == (_NAT_PMP_VERSION, _NAT_PMP_ADDRESS):
+    if natpmp.is_external_address_request(request):
         return "asks for the external address"
-    is_map = (version, opcode) == (_NAT_PMP_VERSION, _NAT_PMP_MAP_TCP)
-    if is_map and len(request) >= _NAT_PMP_MAP_REQUEST.size:
-        return _asks_to_map("TCP", *_NAT_PMP_MAP_REQUEST.unpack_from(request))
+    asked = natpmp.read_map_tcp_request(request)
+    if asked is not None:
+        return _asks_to_map("TCP", asked.internal_port, asked.external_port, asked.lifetime)
+    version, opcode = request[:2]
     return f"asks for something else: version {version}, opcode {opcode}"
 
 
@@ -179,15 +171,15 @@ def answered_in_words(request: bytes, answer: bytes) -> str:
 
 
 def _answered(request: bytes, answer: bytes) -> str:
-    wanted = _pcp_map(request)
+    wanted = pcp.read_map_request(request)
     if wanted is not None:
         mapping = pcp.read_mapping(answer, wanted)
         transport = _TRANSPORTS.get(mapping.protocol, f"protocol {mapping.protocol}")
         ports = mapping.internal_port, mapping.external_port
         return _maps(transport, *ports, mapping.lifetime, f" of {mapping.external_address}")
-    if request[:2] == bytes((_NAT_PMP_VERSION, _NAT_PMP_ADDRESS)):
+    if natpmp.is_external_address_request(request):
         return f"the external address is {natpmp.read_external_address(answer)}"
-    if request[:2] == bytes((_NAT_PMP_VERSION, _NAT_PMP_MAP_TCP)):
+    if natpmp.read_map_tcp_request(request) is not None:
         granted = natpmp.read_tcp_mapping(answer)
         return _maps("TCP", granted.internal_port, granted.external_port, granted.lifetime)
     return "answers something else"
@@ -204,24 +196,6 @@ def _maps(transport: str, internal: int, external: int, lifetime: int, address: 
     if lifetime == 0:
         return f"has removed the mapping of {transport} port {internal}"
     return f"maps external {transport} port {external}{address} to port {internal} for {lifetime} s"
-
-
-def _pcp_map(request: bytes) -> pcp.MapRequest | None:
-    """Read a PCP request for a mapping (RFC 6887 11.1), without its options; None for any other."""
-    is_map = request[:2] == bytes((_PCP_VERSION, _PCP_MAP))
-    if not is_map or len(request) < _PCP_MAP_REQUEST.size:
-        return None
-    fields = _PCP_MAP_REQUEST.unpack_from(request)
-    lifetime, client, nonce, protocol, internal, external, suggested = fields
-    return pcp.MapRequest(
-        client=IPv6Address(client).ipv4_mapped or pcp.ANY,
-        nonce=nonce,
-        protocol=protocol,
-        internal_port=internal,
-        lifetime=lifetime,
-        external_port=external,
-        external_address=IPv6Address(suggested).ipv4_mapped or pcp.ANY,
-    )
 
 
 # --- Frames ---------------------------------------------------------------------------------------

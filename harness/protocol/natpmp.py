@@ -18,6 +18,7 @@ _VERSION = 0
 _EXTERNAL_ADDRESS = 0
 _MAP_TCP = 2
 _RESPONSE = 128
+_MAP_REQUEST = struct.Struct("!BBHHHI")
 
 
 class Result(IntEnum):
@@ -47,7 +48,7 @@ class NatPmpRefusal(NatPmpError):
 
 @dataclass(frozen=True)
 class TcpMapping:
-    """A mapping as granted: ports, and the lifetime in seconds."""
+    """A mapping as asked for or as granted: ports, and the lifetime in seconds."""
 
     internal_port: int
     external_port: int
@@ -65,7 +66,20 @@ def map_tcp_request(internal_port: int, external_port: int, lifetime: int) -> by
     ``lifetime`` is in seconds; with 0 for it and for the external port, the mapping is destroyed
     (RFC 6886 3.4).
     """
-    return struct.pack("!BBHHHI", _VERSION, _MAP_TCP, 0, internal_port, external_port, lifetime)
+    return _MAP_REQUEST.pack(_VERSION, _MAP_TCP, 0, internal_port, external_port, lifetime)
+
+
+def is_external_address_request(data: bytes) -> bool:
+    """Tell whether a client sent :func:`external_address_request`."""
+    return data[:2] == bytes((_VERSION, _EXTERNAL_ADDRESS))
+
+
+def read_map_tcp_request(data: bytes) -> TcpMapping | None:
+    """Read what a client sent; None where it is no :func:`map_tcp_request`."""
+    if data[:2] != bytes((_VERSION, _MAP_TCP)) or len(data) < _MAP_REQUEST.size:
+        return None
+    *_, internal, external, lifetime = _MAP_REQUEST.unpack_from(data)
+    return TcpMapping(internal, external, lifetime)
 
 
 def read_external_address(data: bytes) -> IPv4Address:

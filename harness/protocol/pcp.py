@@ -1,4 +1,4 @@
-"""Port Control Protocol messages (RFC 6887): the MAP opcode over IPv4, and what its answers say."""
+"""Port Control Protocol messages (RFC 6887): the MAP opcode over IPv4, asked and answered."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Final
 PORT: Final = 5351
 """The UDP port of a gateway's server, the same as NAT-PMP's (RFC 6887 19.1)."""
 
-FIRST_RETRY: Final = 3.0
-"""Seconds before the first repetition; it doubles each time (RFC 6887 8.1.1)."""
-
 NONCE_BYTES: Final = 12
 ANY: Final = IPv4Address(0)
 TCP: Final = 6
 UDP: Final = 17
 
-_VERSION = 2
+VERSION: Final = 2
+"""The first byte of every message (RFC 6887 9)."""
+
 _NAT_PMP = 0
+_NAT_PMP_REFUSES = bytes((_NAT_PMP, 0, 0, 1))
 _MAP = 1
 _RESPONSE = 128
 _THIRD_PARTY = 1
@@ -122,19 +122,38 @@ def map_request(wanted: MapRequest) -> bytes:
         options += _OPTION.pack(_THIRD_PARTY, 0, 16) + _mapped(wanted.third_party)
     if wanted.prefer_failure:
         options += _OPTION.pack(_PREFER_FAILURE, 0, 0)
-    header = _REQUEST.pack(_VERSION, _MAP, 0, wanted.lifetime, _mapped(wanted.client))
+    header = _REQUEST.pack(VERSION, _MAP, 0, wanted.lifetime, _mapped(wanted.client))
     return header + data + options
+
+
+def read_map_request(data: bytes) -> MapRequest | None:
+    """Read what a client sent, without its options; None where it asks for no mapping."""
+    if data[:2] != bytes((VERSION, _MAP)) or len(data) < _REQUEST.size + _MAP_DATA.size:
+        return None
+    *_, lifetime, client = _REQUEST.unpack_from(data)
+    nonce, protocol, internal, external, suggested = _MAP_DATA.unpack_from(data, _REQUEST.size)
+    return MapRequest(
+        client=IPv6Address(client).ipv4_mapped or ANY,
+        nonce=nonce,
+        protocol=protocol,
+        internal_port=internal,
+        lifetime=lifetime,
+        external_port=external,
+        external_address=IPv6Address(suggested).ipv4_mapped or ANY,
+    )
 
 
 def is_answer(data: bytes, wanted: MapRequest) -> bool:
     """Tell whether a datagram answers this request; one that does not is to be passed over.
 
     What answers another request is known by its nonce (RFC 6887 11.4). A server of another version
-    does not repeat it, and its answer is no secret's to keep (RFC 6887 9).
+    does not repeat it (RFC 6887 9).
     """
+    if _knows_nat_pmp_only(data):
+        return True
     if len(data) < 4 or data[1] < _RESPONSE:
         return False
-    if data[0] != _VERSION:
+    if data[0] != VERSION:
         return True
     start = _RESPONSE_HEADER.size
     return data[1] == _RESPONSE + _MAP and data[start : start + NONCE_BYTES] == wanted.nonce
@@ -147,7 +166,7 @@ def read_mapping(data: bytes, wanted: MapRequest) -> Mapping:
         PcpRefusal: the gateway refused.
         PcpError: it is no answer to it.
     """
-    if len(data) >= 4 and data[0] == _NAT_PMP and data[1] >= _RESPONSE:
+    if _knows_nat_pmp_only(data):
         raise PcpError("the gateway knows NAT-PMP and not PCP")
     if len(data) < _RESPONSE_HEADER.size or len(data) > _MOST_BYTES or len(data) % 4:
         raise PcpError(f"an answer of {len(data)} bytes is none")
@@ -156,7 +175,7 @@ def read_mapping(data: bytes, wanted: MapRequest) -> Mapping:
         raise PcpError(f"not an answer to MAP: {data[:16].hex()}")
     if result != Result.SUCCESS:
         raise PcpRefusal(result, lifetime)
-    if version != _VERSION or len(data) < _RESPONSE_HEADER.size + _MAP_DATA.size:
+    if version != VERSION or len(data) < _RESPONSE_HEADER.size + _MAP_DATA.size:
         raise PcpError(f"not an answer to MAP: {data[:16].hex()}")
     nonce, protocol, internal, external, packed = _MAP_DATA.unpack_from(data, _RESPONSE_HEADER.size)
     if (nonce, protocol, internal) != (wanted.nonce, wanted.protocol, wanted.internal_port):
@@ -172,6 +191,15 @@ def has_lost_state(before: Epoch, now: Epoch) -> bool:
     client = now.client - before.client
     server = now.server - before.server
     return client + 2 < server - server / 16 or server + 2 < client - client / 16
+
+
+def _knows_nat_pmp_only(data: bytes) -> bool:
+    """Tell whether a NAT-PMP server answers that it does not know this version.
+
+    RFC 6886 3.5 draws that answer with opcode 0; a server may set the response's bit as well.
+    """
+    answers = len(data) >= 4 and data[0] == _NAT_PMP and data[1] >= _RESPONSE
+    return answers or data[:4] == _NAT_PMP_REFUSES
 
 
 def _mapped(address: IPv4Address) -> bytes:

@@ -1,6 +1,7 @@
 """SSDP discovery of an Internet Gateway Device (UPnP Device Architecture 1.0, section 1.2).
 
-The search is the one that Windows XP sends (KB317843): IGD version 1, answers within 3 seconds.
+Where nothing else is said the search is the one that Windows XP sends (KB317843): IGD version 1,
+answers within 3 seconds.
 """
 
 from __future__ import annotations
@@ -15,16 +16,20 @@ TTL: Final = 4
 MX: Final = 3
 """Seconds within which a device answers, by the search's own request."""
 
-_TARGET = "urn:schemas-upnp-org:device:InternetGatewayDevice:1"
+_GATEWAY = "urn:schemas-upnp-org:device:InternetGatewayDevice:1"
 
 
-def search() -> bytes:
-    """Return an M-SEARCH for gateways."""
+def search(host: str = GROUP, st: str = _GATEWAY, mx: int = MX) -> bytes:
+    """Return an M-SEARCH, for gateways where nothing else is said.
+
+    ``host`` is the address that it is sent to, ``st`` the search target, ``mx`` the seconds within
+    which devices are to answer.
+    """
     return (
         "M-SEARCH * HTTP/1.1\r\n"
-        f"Host:{GROUP}:{PORT}\r\n"
-        f"ST:{_TARGET}\r\n"
+        f"Host:{host}:{PORT}\r\n"
+        f"ST:{st}\r\n"
         'Man:"ssdp:discover"\r\n'
-        f"MX:{MX}\r\n"
+        f"MX:{mx}\r\n"
         "\r\n"
-    ).encode("ascii")
+    ).encode()

@@ -9,6 +9,7 @@ import re
 import sys
 import sysconfig
 import tempfile
+import traceback
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
@@ -23,6 +24,7 @@ from harness.assistance.people import Terms
 from harness.errors import ScenarioError
 from harness.judge.model import ScenarioResult
 from harness.lab.lab import Lab
+from harness.plugin.heard import Heard
 from harness.report.progress import PlainProgress
 from harness.runner import run as runner
 from harness.runner.catalogue import of_topology
@@ -129,6 +131,19 @@ def test_the_words_of_a_program_that_ended_tell_no_path(
     result, bundle = _run(tmp_path / "out", "nat")
     assert result.why.startswith("novice's program ended: cannot read harness/nothing.txt")
     assert _told(bundle) == {}
+
+
+def test_the_bundle_of_a_lab_that_a_test_plays_in_tells_no_path_either(tmp_path: Path) -> None:
+    (scenario,) = of_topology(topology("nat"), [Method.FILE], Terms(password="secret"))
+    heard = Heard(scenario)
+    try:
+        MISSING.read_bytes()
+    except OSError:
+        heard.take({"failed": traceback.format_exc()}, b"")
+    result = heard.write(ResultsFolder(tmp_path / "out"))
+    assert result.why.endswith("No such file or directory: 'harness/nothing.txt'")
+    assert (tmp_path / "out" / str(result.bundle) / "traceback.txt").is_file()
+    assert _told(tmp_path / "out") == {}
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
+import socket
+from dataclasses import dataclass
+from io import BytesIO
 from ipaddress import IPv4Address
 
 import pytest
@@ -25,8 +29,10 @@ from hostile import (
 from loopback import HOST, Peer, is_silent, served
 
 from harness.nodes import gateway, pmp
+from harness.nodes.endpoint import Endpoint
 from harness.nodes.gateway import Mapping, MappingError, discover
 from harness.nodes.igd.sockets import HostSockets
+from harness.nodes.program import Console
 from harness.protocol import pcp, ssdp
 from harness.protocol.igd.reply import HttpLimits
 
@@ -147,6 +153,40 @@ def test_a_gateway_that_keeps_the_mapping_is_named() -> None:
         mapped(router.peer(), undo=True)
 
 
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ({}, {"event": "unmapped", "port": 3389}),
+        (
+            714,
+            {
+                "event": "not unmapped",
+                "port": 3389,
+                "why": "UPnP: DeletePortMapping: the router refused: 714 no",
+            },
+        ),
+    ],
+    ids=["removed", "kept"],
+)
+def test_an_invitation_ends_whether_or_not_the_gateway_keeps_the_mapping(
+    monkeypatch: pytest.MonkeyPatch, answer: Answer, told: dict[str, object]
+) -> None:
+    output = BytesIO()
+    endpoint = Endpoint(Console(output), "novice")
+
+    async def play() -> None:
+        async with served(igd({}, DeletePortMapping=answer).peer()) as port:
+            location = f"http://{HOST}:{port}/rootDesc.xml"
+            mapper = gateway._Upnp(SOCKETS, ROUTER, location)
+            monkeypatch.setattr(endpoint, "_mapper", mapper)
+            monkeypatch.setattr(endpoint, "_mapping", await mapper.map(3389, 60))
+            await endpoint.close()
+
+    run(play)
+    line = json.loads(output.getvalue())
+    assert {name: value for name, value in line.items() if name != "t"} == told
+
+
 def test_a_device_without_a_connection_is_named() -> None:
     router = igd({}, services=[])
     with pytest.raises(
@@ -224,8 +264,31 @@ def test_a_gateway_that_floods_the_search_with_junk_offers_nothing(
         assert run(lambda: discover(ROUTER, believed)) is None
 
 
-def test_a_flood_of_what_is_no_answer_ends_with_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    with flood(b"junk") as port:
-        monkeypatch.setattr(pcp, "PORT", port)
-        asked = pmp.ask(SOCKETS, ROUTER, b"?", 0.1, 0.3, lambda answer: answer != b"junk")
+@dataclass(frozen=True)
+class Filled(HostSockets):
+    """Sockets in which a hundred datagrams wait as soon as they are open."""
+
+    sender: socket.socket
+
+    def udp(self) -> socket.socket:
+        sock = super().udp()
+        for _ in range(100):
+            self.sender.sendto(b"junk", sock.getsockname())
+        return sock
+
+
+def test_a_deadline_is_heard_while_what_is_no_answer_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Or a server that sends faster than it is read would hold the client for ever."""
+    read: list[bytes] = []
+
+    def hears(answer: bytes) -> bool:
+        read.append(answer)
+        return False
+
+    with SOCKETS.udp() as server:
+        monkeypatch.setattr(pcp, "PORT", server.getsockname()[1])
+        asked = pmp.ask(Filled(ROUTER, server), ROUTER, b"?", 9.0, 0.0, hears)
         assert run(lambda: asked) is None
+    assert len(read) < 10

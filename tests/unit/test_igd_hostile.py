@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hostile import (
     HASTE,
@@ -33,6 +35,7 @@ from loopback import (
     served,
 )
 
+from harness.nodes.igd import client
 from harness.nodes.igd.client import Exchange, fetch
 from harness.protocol.igd.errors import IgdError
 from harness.protocol.igd.reply import HttpLimits, HttpReply
@@ -178,6 +181,14 @@ def test_what_never_comes_to_an_end_is_left_in_time(peer: Peer, why: str) -> Non
         get(peer, limits=HASTE)
     assert HASTE.seconds <= cost.seconds < PATIENCE
     assert cost.peak < 2 * MIB
+
+
+def test_a_deadline_is_heard_while_bytes_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or a router that sends as fast as it is read would hold the exchange for longer."""
+    monkeypatch.setattr(client, "_PIECE", 1)
+    # All of it waits at once, and takes several times as long to be read as there is time.
+    with pytest.raises(IgdError, match=r" (after|within) 0\.1 s"):
+        get(hurries(http(b"x" * (1 << 15))), limits=replace(LIMITS, seconds=0.1))
 
 
 def test_a_port_that_nobody_listens_at_is_named() -> None:

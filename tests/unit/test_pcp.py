@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from ipaddress import IPv4Address, IPv6Address
 
 import pytest
@@ -68,6 +69,16 @@ def test_options_follow_the_request(changes: dict[str, bool | IPv4Address], opti
     assert pcp.map_request(wanted) == REQUEST + bytes.fromhex(options)
 
 
+def test_a_request_is_read_as_it_was_written() -> None:
+    suggested = replace(
+        WANTED, external_port=49152, external_address=IPv4Address("17.2.2.2"), lifetime=0
+    )
+    assert pcp.read_map_request(REQUEST) == WANTED
+    assert pcp.read_map_request(pcp.map_request(suggested)) == suggested
+    assert pcp.read_map_request(ANSWER) is None
+    assert all(pcp.read_map_request(REQUEST[:length]) is None for length in range(60))
+
+
 def test_a_granted_mapping_is_read() -> None:
     assert pcp.read_mapping(ANSWER, WANTED) == GRANTED
 
@@ -102,9 +113,10 @@ def test_a_refusal_is_named_by_its_code(code: int, name: str, size: int) -> None
     assert (refused.value.result, refused.value.lifetime) == (code, 600)
 
 
-def test_a_server_that_knows_only_nat_pmp_is_named() -> None:
-    """RFC 6886 3.5: version 0 and "unsupported version" in answer to another version."""
-    answer = bytes.fromhex("00 81 0001 0000004d")
+@pytest.mark.parametrize("answered", ["00 00 0001 0000004d", "00 81 0001 0000004d"])
+def test_a_server_that_knows_only_nat_pmp_is_named(answered: str) -> None:
+    """RFC 6886 3.5: version 0, opcode 0 and "unsupported version" in answer to another version."""
+    answer = bytes.fromhex(answered)
     assert pcp.is_answer(answer, WANTED)
     with pytest.raises(PcpError, match=r"^the gateway knows NAT-PMP and not PCP$"):
         pcp.read_mapping(answer, WANTED)
@@ -197,6 +209,13 @@ def test_a_nat_pmp_server_that_forgot_is_known_by_its_epoch(now: int, lost: bool
 # --- the client
 
 
+async def mapped(first_retry: float, deadline: float) -> Mapping | None:
+    """Ask for the mapping as a client does."""
+    fits = partial(pcp.is_answer, wanted=WANTED)
+    answer = await pmp.ask(SOCKETS, ROUTER, REQUEST, first_retry, deadline, fits)
+    return None if answer is None else pcp.read_mapping(answer, WANTED)
+
+
 def asking(
     monkeypatch: pytest.MonkeyPatch, *datagrams: bytes, heard: list[bytes] | None = None
 ) -> Mapping | None:
@@ -208,7 +227,7 @@ def asking(
     async def play() -> Mapping | None:
         async with udp_server(answer) as port:
             monkeypatch.setattr(pcp, "PORT", port)
-            return await pmp.pcp_map(SOCKETS, ROUTER, WANTED, 0.5)
+            return await mapped(0.1, 0.5)
 
     return run(play)
 
@@ -228,7 +247,6 @@ def test_a_refusal_ends_the_question(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_silent_server_is_asked_again_and_then_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pcp, "FIRST_RETRY", 0.1)
     heard: list[bytes] = []
     assert asking(monkeypatch, heard=heard) is None
     # At 0, 0.1 and 0.3 s, the last perhaps too late to be heard; the next would be at 0.7 s.
@@ -241,7 +259,7 @@ def test_a_server_that_is_not_there_is_told_from_a_silent_one(
     with reserved_port() as port:
         monkeypatch.setattr(pcp, "PORT", port)
         with pytest.raises(ConnectionRefusedError):
-            run(lambda: pmp.pcp_map(SOCKETS, ROUTER, WANTED, 5.0))
+            run(lambda: mapped(5.0, 5.0))
 
 
 def test_a_datagram_longer_than_any_answer_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,7 +73,7 @@ async def _renewed(server: Pcp) -> Finding:
 @with_pcp
 async def _deleted(server: Pcp) -> Finding:
     host, request, granted = await _open(server)
-    await server.send(removal(request), server.attempt.rig.lan)
+    await server.send(removal(request))
     after = await closed(server.attempt, granted.external_port, host)
     return Finding(not is_connected(after), f"port {granted.external_port}: {after}")
 
@@ -122,7 +122,7 @@ async def _epoch(server: Pcp) -> Finding:
     first = Epoch((await server.map(request)).epoch, time.monotonic())
 
     async def read() -> Epoch:
-        granted = await server.send(request, server.attempt.rig.lan)
+        granted = await server.send(request)
         return Epoch(granted.epoch, time.monotonic())
 
     wait = AsyncRetrying(

@@ -160,19 +160,18 @@ class Pcp:
 
     attempt: Attempt
 
-    async def map(self, wanted: MapRequest, station: Station | None = None) -> Mapping:
+    async def map(self, wanted: MapRequest) -> Mapping:
         """Send a request for a mapping; the mapping ends with the check.
 
         Raises:
             PcpRefusal: the server refused.
             PcpError: what came is no answer.
         """
-        asker = station or self.attempt.rig.lan
-        self.attempt.cleanup.push_async_callback(self._forget, asker, wanted)
-        return await self.send(wanted, asker)
+        self.attempt.cleanup.push_async_callback(self._forget, wanted)
+        return await self.send(wanted)
 
-    async def send(self, wanted: MapRequest, station: Station) -> Mapping:
-        """Send a request as it is, and leave what comes of it.
+    async def send(self, wanted: MapRequest) -> Mapping:
+        """Send a request from the rig's ``lan`` as it is, and leave what comes of it.
 
         Raises:
             PcpRefusal: the server refused.
@@ -180,16 +179,16 @@ class Pcp:
         """
         answer = await ask(
             self.attempt,
-            station,
+            self.attempt.rig.lan,
             pcp.map_request(wanted),
             "MAP",
             lambda data: pcp.is_answer(data, wanted),
         )
         return pcp.read_mapping(answer, wanted)
 
-    async def _forget(self, station: Station, wanted: MapRequest) -> None:
+    async def _forget(self, wanted: MapRequest) -> None:
         try:
-            await self.send(removal(wanted), station)
+            await self.send(removal(wanted))
         except (PcpError, Silence) as error:
             # One that was refused is not there: then this is refused, too.
             self.attempt.note(f"the removal of port {wanted.internal_port}: {error}")
@@ -215,12 +214,10 @@ def with_pcp(body: Callable[[Pcp], Awaitable[Finding]]) -> Callable[[Attempt], A
     return made
 
 
-def wanted(
-    station: Station, internal: int, external: int = 0, lifetime: int = LIFETIME
-) -> MapRequest:
+def wanted(station: Station, internal: int, external: int) -> MapRequest:
     """Return a request for a TCP mapping to a station, with a nonce of its own."""
     nonce = secrets.token_bytes(pcp.NONCE_BYTES)
-    return MapRequest(station.address, nonce, pcp.TCP, internal, lifetime, external)
+    return MapRequest(station.address, nonce, pcp.TCP, internal, LIFETIME, external)
 
 
 def removal(request: MapRequest) -> MapRequest:

@@ -11,7 +11,7 @@ from typing import Final
 
 from harness.nodes.igd.sockets import Sockets
 from harness.protocol import ssdp
-from harness.protocol.igd.answer import MOST_BYTES, SsdpAnswer, search_request
+from harness.protocol.igd.answer import MOST_BYTES, SsdpAnswer
 
 MOST_ANSWERS: Final = 64
 """Answers that one search keeps; a gateway with many devices inside gives about fifteen."""
@@ -39,7 +39,7 @@ async def search(
     """
     answers: list[SsdpAnswer] = []
     with sockets.udp() as sock:
-        await send_search(sock, target, search_request(f"{target}:{ssdp.PORT}", st, mx))
+        await send_search(sock, target, ssdp.search(str(target), st, mx))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(deadline):
                 while len(answers) < most:

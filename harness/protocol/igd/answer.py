@@ -17,17 +17,6 @@ _MOST_LINES = 64
 _STATUS = re.compile(r"HTTP/1\.[0-9] 200(?: .*)?")
 
 
-def search_request(host: str, st: str, mx: int) -> bytes:
-    """Return an M-SEARCH (UPnP Device Architecture 1.0, 1.2.2).
-
-    ``host`` is the address and port that it is sent to, ``st`` the search target, ``mx`` the
-    seconds within which devices are to answer.
-    """
-    return (
-        f'M-SEARCH * HTTP/1.1\r\nHost:{host}\r\nST:{st}\r\nMan:"ssdp:discover"\r\nMX:{mx}\r\n\r\n'
-    ).encode()
-
-
 @dataclass(frozen=True)
 class SsdpAnswer:
     """One datagram that came after a search: from where, when, and its bytes as they came.

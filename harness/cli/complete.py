@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem
 
-from harness.cli.options import DIRECT
 from harness.errors import HarnessError
+from harness.words import DIRECT
 
 if TYPE_CHECKING:
     from harness.runner.labs import LabEntry

@@ -9,34 +9,18 @@ from pathlib import Path
 import click
 
 from harness.cli.complete import chains, labs_up, nodes_up
-from harness.cli.options import chain, library, topologies_option
+from harness.cli.options import chain, chain_option, library, topologies_option, topology_option
 from harness.cli.output import output
 from harness.errors import ExitCode
+from harness.words import Role
 
 
 @click.command(short_help="Bring a topology up and keep it until Ctrl-C.")
 @click.argument("novice", required=False, shell_complete=chains)
 @click.argument("expert", required=False, shell_complete=chains)
-@click.option(
-    "--novice",
-    "novice_option",
-    metavar="CHAIN",
-    shell_complete=chains,
-    help="The novice's devices joined by commas, host outward; 'direct' for none.",
-)
-@click.option(
-    "--expert",
-    "expert_option",
-    metavar="CHAIN",
-    shell_complete=chains,
-    help="The expert's devices.",
-)
-@click.option(
-    "--topology",
-    "topology_file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Bring up the topology of this TOML file.",
-)
+@chain_option(Role.NOVICE, "novice_option")
+@chain_option(Role.EXPERT, "expert_option")
+@topology_option
 @topologies_option
 def up(
     novice: str | None,

@@ -9,9 +9,9 @@ import click
 from harness.errors import ExitCode, MachineError
 
 
-@click.command(short_help="Say which runtimes this machine can run.")
+@click.command(short_help="Say what this machine can run.")
 def doctor() -> None:
-    """Say which runtimes this machine can run, and what stops the others.
+    """Say which runtimes this machine can run, and what stops the others and gear (real routers).
 
     Ends with 2 where the namespaces runtime, which is the default, cannot be run.
 
@@ -24,7 +24,7 @@ def doctor() -> None:
 
     findings = list(examine())
     for finding in findings:
-        click.echo(f"{finding.runtime}: {finding.trouble or 'ready'}")
+        click.echo(f"{finding.what}: {finding.trouble or 'ready'}")
     if findings[0].trouble is not None:
         sys.exit(ExitCode.USAGE)
 

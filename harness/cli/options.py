@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.words import Method
+from harness.cli.complete import chains
+from harness.words import DIRECT, Method, Role
 
 if TYPE_CHECKING:
     from harness.assistance.people import Terms
     from harness.topology.load import Library
 
-DIRECT = "direct"
-RUNTIMES = ("namespaces", "docker", "boxed")
+NAMESPACES, BOXED = "namespaces", "boxed"
+RUNTIMES = (NAMESPACES, "docker", BOXED)
 ORDERS = ("both", "expert-first", "novice-first")
 
 
@@ -29,6 +30,41 @@ topologies_option = click.option(
 )
 """The option of every command that reads definitions."""
 
+topology_option = click.option(
+    "--topology",
+    "topology_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Take the topology of this TOML file.",
+)
+"""The option of every command that one topology may be named to."""
+
+method_option = click.option(
+    "--method",
+    "methods",
+    type=click.Choice([method.value for method in Method]),
+    multiple=True,
+    help="Only this method; may be given again.  [default: all three]",
+)
+out_option = click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    help="Results folder.",
+)
+"""With the one before it, the options of every command that runs scenarios on anything."""
+
+
+def chain_option(role: Role, *names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return the option for one site's chain; ``names`` is what its parameter is called."""
+    return click.option(
+        f"--{role}",
+        *names,
+        metavar="CHAIN",
+        shell_complete=chains,
+        help=f"The {role}'s devices joined by commas, host outward; '{DIRECT}' for none.",
+    )
+
 
 def run_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that every command has which runs scenarios."""
@@ -36,25 +72,13 @@ def run_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--runtime",
             type=click.Choice(RUNTIMES),
-            default=RUNTIMES[0],
+            default=NAMESPACES,
             show_default=True,
             help="What nodes are made of.",
         ),
-        click.option(
-            "--method",
-            "methods",
-            type=click.Choice([method.value for method in Method]),
-            multiple=True,
-            help="Only this method; may be given again.  [default: all three]",
-        ),
+        method_option,
         topologies_option,
-        click.option(
-            "--out",
-            type=click.Path(path_type=Path),
-            default=Path("results"),
-            show_default=True,
-            help="Results folder.",
-        ),
+        out_option,
         click.option(
             "--jobs",
             type=click.IntRange(1, 64),

@@ -9,10 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.complete import chains, sides
-from harness.cli.options import DIRECT, RUNTIMES, Chosen, chain, run_options
+from harness.cli.complete import sides
+from harness.cli.options import (
+    BOXED,
+    NAMESPACES,
+    Chosen,
+    chain,
+    chain_option,
+    run_options,
+    topology_option,
+)
 from harness.cli.output import output
-from harness.words import Role
+from harness.words import DIRECT, Role
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,13 +30,8 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Run the article's scenarios, or one topology's.")
-@click.option(
-    "--novice",
-    metavar="CHAIN",
-    shell_complete=chains,
-    help="The novice's devices joined by commas, host outward; 'direct' for none.",
-)
-@click.option("--expert", metavar="CHAIN", shell_complete=chains, help="The expert's devices.")
+@chain_option(Role.NOVICE)
+@chain_option(Role.EXPERT)
 @click.option(
     "--proxy-client",
     "proxy_clients",
@@ -36,12 +39,7 @@ if TYPE_CHECKING:
     multiple=True,
     help="Whose Remote Assistance connection goes through the site's proxy; may be given again.",
 )
-@click.option(
-    "--topology",
-    "topology_file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Run the topology of this TOML file.",
-)
+@topology_option
 @run_options
 def run(
     novice: str | None,
@@ -123,11 +121,11 @@ def _perform(
     from harness.runner.run import run as run_all  # noqa: PLC0415
     from harness.runtime.world import check_folder  # noqa: PLC0415
 
-    if chosen.runtime == RUNTIMES[0]:
+    if chosen.runtime == NAMESPACES:
         check_folder(chosen.out)
     folder = ResultsFolder(chosen.out)
     progress = choose(Console(stderr=True))
-    if chosen.runtime == RUNTIMES[2]:
+    if chosen.runtime == BOXED:
         # Imported here because the Docker library takes 0.2 s.
         from harness.runner import boxed  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""What would stop each runtime on this machine, tried for real, with the remedy."""
+"""What would stop each runtime on this machine, and gear; tried for real, with the remedy."""
 
 from __future__ import annotations
 
@@ -6,33 +6,36 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from harness.errors import MachineError
+from harness.gear import internet_side, lan_side
 from harness.lab import machine
+from harness.runtime.nics.examine import examined
 from harness.runtime.world import sealed
 from harness.topology.load import Library, default_folder
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A runtime, and what stops it; None where nothing does."""
+    """What can be run, a runtime or ``gear``, and what stops it; None where nothing does."""
 
-    runtime: str
+    what: str
     trouble: str | None
 
 
 def examine() -> Iterator[Finding]:
-    """Try what each runtime needs, the one that needs least first."""
+    """Try what each runtime needs, the one that needs least first, and what real routers do."""
     checks: dict[str, Callable[[], None]] = {
         "namespaces": _try_namespaces,
         "docker": _try_docker,
         "boxed": _try_boxed,
+        "gear": _try_gear,
     }
-    for runtime, check in checks.items():
+    for what, check in checks.items():
         try:
             check()
         except MachineError as error:
-            yield Finding(runtime, str(error))
+            yield Finding(what, str(error))
         else:
-            yield Finding(runtime, None)
+            yield Finding(what, None)
 
 
 def _try_namespaces() -> None:
@@ -57,3 +60,11 @@ def _try_boxed() -> None:
     from harness.runtime.docker import engine  # noqa: PLC0415
 
     engine.connect().close()
+
+
+def _try_gear() -> None:
+    internet_side.find()
+    lan_side.find()
+    # Of no NIC: whether this process may take any.
+    examined((), move=False)
+    _try_namespaces()

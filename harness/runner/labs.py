@@ -108,7 +108,7 @@ def registered(lab: LabEntry) -> Iterator[None]:
 def standing() -> list[LabEntry]:
     """Return this user's labs that are up, oldest first; remove the files of those that are not."""
     found = []
-    for folder in _folders():
+    for folder in filter(_is_private, _folders()):
         for file in folder.glob("*.json"):
             lab = _read(file)
             if lab is None:
@@ -234,26 +234,20 @@ def _read(file: Path) -> LabEntry | None:
     return lab
 
 
-def _folders() -> Iterator[Path]:
-    """Yield this user's folders for such files: of the session, and of the machine.
+def _folders() -> list[Path]:
+    """Return where this user's files may be, best first: of the session, and of the machine.
 
-    A command without a session, by cron or ssh, finds what one with a session made.
+    A command with a session finds what one without, by cron or ssh, made.
     """
-    places = [Path(tempfile.gettempdir()) / f"{_NAME}-{os.geteuid()}"]
+    beside = Path(tempfile.gettempdir()) / f"{_NAME}-{os.geteuid()}"
     session = os.environ.get("XDG_RUNTIME_DIR", "")
-    if session:
-        places.insert(0, Path(session) / _NAME)
-    return (place for place in places if _is_private(place))
+    return [Path(session) / _NAME, beside] if session else [beside]
 
 
 def _own_folder() -> Path:
-    """Return the first of the folders that there is, or can be made."""
-    session = os.environ.get("XDG_RUNTIME_DIR", "")
-    home = Path(session) if session else None
-    if home is not None and home.is_dir() and _is_private(home):
-        place = home / _NAME
-    else:
-        place = Path(tempfile.gettempdir()) / f"{_NAME}-{os.geteuid()}"
+    """Return the best of the folders that can be had; make it where it is missing."""
+    *sessions, beside = _folders()
+    place = next((each for each in sessions if _is_private(each.parent)), beside)
     try:
         place.mkdir(mode=_PRIVATE, exist_ok=True)
     except OSError as error:

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -28,7 +29,7 @@ from harness.errors import RunError, ScenarioError
 from harness.judge.model import Control
 from harness.lab.lab import Lab
 from harness.runner.labs import Address, LabEntry, NodeEntry, registered
-from harness.runner.programs import Programs
+from harness.runner.programs import SERVICES_OF, Programs
 from harness.runner.runtimes import NamespacesRuntime
 from harness.runtime import pool
 from harness.runtime.docker.ownership import Owner
@@ -39,7 +40,7 @@ from harness.topology.plan import Kind, NodePlan, plan
 from harness.words import Role
 
 _NAME = "lab"
-_ALL_SERVICES = ("reflector", "relay", "mail")
+_ALL_SERVICES = tuple(dict.fromkeys(chain.from_iterable(SERVICES_OF.values())))
 _ID_BYTES = 2
 
 _FOR_GOOD = 1e9
@@ -118,7 +119,7 @@ def _serve(
     runtime: NamespacesRuntime, topology: Topology, services: Services, sock: socket.socket
 ) -> None:
     """Be the world's first process: it reaps what the people who look around leave behind."""
-    for name in (*_ALL_SERVICES, "novice", "expert", "stranger"):
+    for name in (*_ALL_SERVICES, *Role, "stranger"):
         program(name)
     keep = partial(_keep, runtime, topology, services, sock)
     pool.serve([pool.Job(_NAME, keep, _FOR_GOOD)], 1, sock, lambda: None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from pyroute2 import IPRoute
@@ -74,8 +75,9 @@ def wire(
                     _add_veth(netlinks[name], link, numbers, namespaces[link.b.node])
             if name in busy:
                 numbers |= _asked(netlinks[name], name, numbers)
-            if any(Plug(name, each.name) not in there for each in stack.interfaces):
-                _configure(netlinks[name], name, stack, numbers)
+            new = tuple(each for each in stack.interfaces if Plug(name, each.name) not in there)
+            if new:
+                _configure(netlinks[name], name, replace(stack, interfaces=new), numbers)
         for plug, number in numbers.items():
             if not _await_up(netlinks[plug.node], number):
                 where = f"{plug.node}/{plug.interface}"
@@ -91,7 +93,8 @@ def _asked(netlink: IPRoute, name: str, numbers: Mapping[Plug, int]) -> dict[Plu
 def _numbers(stacks: Mapping[str, Stack], links: Sequence[Link]) -> dict[Plug, int]:
     """Tell every interface's index, so that the kernel need not be asked for it.
 
-    A new namespace numbers its interfaces from 2 in the order in which they are made.
+    A link's first end and a bridge are made with it; to a link's other end the kernel gives it: a
+    new namespace numbers its interfaces from 2 in the order in which they are made.
     """
     plugs = [plug for link in links for plug in (link.a, link.b)]
     plugs += [
@@ -109,7 +112,7 @@ def _numbers(stacks: Mapping[str, Stack], links: Sequence[Link]) -> dict[Plug, i
 
 
 def _add_veth(netlink: IPRoute, link: Link, numbers: Mapping[Plug, int], far: NetNs) -> None:
-    peer = {"ifname": link.b.interface, "index": numbers[link.b], "net_ns_fd": far.fd}
+    peer = {"ifname": link.b.interface, "net_ns_fd": far.fd}
     netlink.link("add", ifname=link.a.interface, index=numbers[link.a], kind="veth", peer=peer)
 
 
@@ -130,9 +133,7 @@ def set_sysctls(stack: Stack) -> None:
 def _configure(netlink: IPRoute, name: str, stack: Stack, numbers: Mapping[Plug, int]) -> None:
     netlink.link("set", index=_LOOPBACK, state="up")
     for interface in stack.interfaces:
-        number = numbers.get(Plug(name, interface.name))
-        if number is None:
-            continue
+        number = numbers[Plug(name, interface.name)]
         if interface.ports:
             netlink.link("add", ifname=interface.name, index=number, kind="bridge")
         for port in interface.ports:

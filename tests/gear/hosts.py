@@ -12,13 +12,15 @@ import subprocess
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 
 from harness.runtime import syscalls
+from harness.runtime.child import finish
 from harness.runtime.netns import NetNs
 from harness.runtime.syscalls import die_with_parent, mount, unshare
 
@@ -44,16 +46,25 @@ class Nic:
     far: NetNs
 
 
+def not_run(why: object) -> NoReturn:
+    """Skip the test, which in CI is to fail it."""
+    if IN_CI:
+        pytest.fail(f"could not be run: {why}")
+    pytest.skip(f"not run: {why}")
+
+
+def need_root() -> None:
+    """Do not run the test where this is not root."""
+    if os.geteuid() != 0:
+        not_run("NICs are taken by root only: run the tests as root (sudo make test)")
+
+
 def on_host(work: Callable[[], object]) -> Any:
     """Run ``work`` on a new host, as root; return what it returned, by way of JSON.
 
     What fails there fails the test that called this, with the inner traceback.
     """
-    if os.geteuid() != 0:
-        reason = "NICs are taken by root only: run the tests as root (sudo make test)"
-        if IN_CI:
-            pytest.fail(f"could not be run: {reason}")
-        pytest.skip(f"not run: {reason}")
+    need_root()
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -168,16 +179,13 @@ def child(work: Callable[[], object]) -> int:
     """Fork a process of the host that does some work; its signals are as a shell would set them."""
     pid = os.fork()
     if pid == 0:
-        status = 1
-        try:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            work()
-            status = 0
-        except BaseException:  # noqa: BLE001 - nothing of the parent's code may run in the child
-            traceback.print_exc()
-        finally:
-            os._exit(status)
+        finish(partial(_heed_interrupts, work))
     return pid
+
+
+def _heed_interrupts(work: Callable[[], object]) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    work()
 
 
 @retry(

@@ -46,6 +46,13 @@ def places(*names: str) -> dict[bench.Nic, Place]:
     return {bench.Nic(name=name): Place(NetNs.create(), "eth0") for name in names}
 
 
+def a_place(name: str) -> tuple[dict[bench.Nic, Place], NetNs]:
+    """Return a new namespace for one NIC, and the namespace itself."""
+    where = places(name)
+    (place,) = where.values()
+    return where, place.namespace
+
+
 State = dict[str, dict[str, Any]]
 
 
@@ -69,6 +76,23 @@ def check_as_before(before: State) -> None:
     with suppress(RetryError):
         await_true(lambda: not differences(before))
     assert differences(before) == []
+
+
+def holder(before: State, move: bool) -> int:
+    """Start a command, in a process group of its own; return its pid when it has the NICs."""
+    reading, writing = os.pipe()
+
+    def command() -> None:
+        os.setpgid(0, 0)
+        with taken(places(*before), move):
+            os.write(writing, b"!")
+            signal.pause()
+
+    pid = child(command)
+    os.close(writing)
+    assert os.read(reading, 1) == b"!"
+    os.close(reading)
+    return pid
 
 
 @both_ways
@@ -119,15 +143,7 @@ def test_nics_are_as_before_when_the_command_is_ended_by_a_signal(
     def work() -> None:
         plug("n0"), plug("n1")
         before = states("n0", "n1")
-        reading, writing = os.pipe()
-
-        def command() -> None:
-            with taken(places("n0", "n1"), move):
-                os.write(writing, b"!")
-                signal.pause()
-
-        pid = child(command)
-        os.read(reading, 1)
+        pid = holder(before, move)
         assert differences(before)
         os.kill(pid, number)
         os.waitpid(pid, 0)
@@ -183,16 +199,7 @@ def test_a_signal_to_the_whole_terminal_ends_the_command_and_not_the_keeper(move
     def work() -> None:
         down("n0")
         before = states("n0")
-        reading, writing = os.pipe()
-
-        def command() -> None:
-            os.setpgid(0, 0)
-            with taken(places("n0"), move):
-                os.write(writing, b"!")
-                signal.pause()
-
-        pid = child(command)
-        os.read(reading, 1)
+        pid = holder(before, move)
         for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGKILL):
             os.killpg(pid, number)
         os.waitpid(pid, 0)
@@ -218,10 +225,9 @@ def test_a_moved_nic_keeps_its_index_where_its_place_has_that_index_already() ->
     def work() -> None:
         down("n0")
         before = states("n0")
-        where = places("n0")
-        (place,) = where.values()
-        run(f"ip link add other index {before['n0']['ifindex']} type bridge", place.namespace)
-        with taken(where, move=True), place.namespace.entered():
+        where, there = a_place("n0")
+        run(f"ip link add other index {before['n0']['ifindex']} type bridge", there)
+        with taken(where, move=True), there.entered():
             assert state("eth0")["ifindex"] != before["n0"]["ifindex"]
         check_as_before(before)
 
@@ -257,13 +263,12 @@ def test_nics_are_as_before_when_the_world_is_killed(move: bool) -> None:
     def work() -> None:
         up_with_link_addresses("n0")
         before = states("n0")
-        where = places("n0")
-        (place,) = where.values()
+        where, there = a_place("n0")
         with taken(where, move):
             reading, writing = os.pipe()
 
             def live() -> None:
-                place.namespace.enter()
+                there.enter()
                 run("ip link set eth0 up")
                 os.write(writing, b"!")
                 signal.pause()
@@ -271,7 +276,7 @@ def test_nics_are_as_before_when_the_world_is_killed(move: bool) -> None:
             world = child(live)
             os.read(reading, 1)
             # Only the keeper has it open now: without, a veth would be deleted with its namespace.
-            place.namespace.close()
+            there.close()
             os.kill(world, signal.SIGKILL)
             os.waitpid(world, 0)
         check_as_before(before)
@@ -284,15 +289,14 @@ def test_what_was_done_to_the_interface_in_its_place_is_undone(move: bool) -> No
     def work() -> None:
         up_with_link_addresses("n0")
         before = states("n0")
-        where = places("n0")
-        (place,) = where.values()
+        where, there = a_place("n0")
         with taken(where, move):
-            run("ip link set eth0 up promisc on", place.namespace)
-            run("ip link set eth0 mtu 1300", place.namespace)
-            run("ip link set eth0 address 02:00:00:00:00:99", place.namespace)
-            run("ip addr add 192.0.2.1/24 dev eth0", place.namespace)
-            run("ip link set eth0 down", place.namespace)
-            run("ip link set eth0 name other", place.namespace)
+            run("ip link set eth0 up promisc on", there)
+            run("ip link set eth0 mtu 1300", there)
+            run("ip link set eth0 address 02:00:00:00:00:99", there)
+            run("ip addr add 192.0.2.1/24 dev eth0", there)
+            run("ip link set eth0 down", there)
+            run("ip link set eth0 name other", there)
         check_as_before(before)
 
     on_host(work)
@@ -303,13 +307,12 @@ def test_in_its_place_the_interface_is_down_and_bare_with_the_mac_of_the_nic(mov
     def work() -> None:
         up_with_link_addresses("n0")
         was = state("n0")
-        where = places("n0")
-        (place,) = where.values()
-        with taken(where, move), place.namespace.entered():
-            there = state("eth0")
-        assert there["address"] == was["address"]
-        assert there["addresses"] == []
-        assert "UP" not in there["flags"]
+        where, there = a_place("n0")
+        with taken(where, move), there.entered():
+            now = state("eth0")
+        assert now["address"] == was["address"]
+        assert now["addresses"] == []
+        assert "UP" not in now["flags"]
 
     on_host(work)
 
@@ -319,12 +322,11 @@ def test_packets_go_both_ways_between_the_place_and_the_cables_far_end(move: boo
     def work() -> None:
         cable = down("n0")
         run("ip addr add 192.0.2.1/24 dev port", cable.far)
-        where = places("n0")
-        (place,) = where.values()
+        where, there = a_place("n0")
         with taken(where, move):
-            run("ip link set eth0 up", place.namespace)
-            run("ip addr add 192.0.2.2/24 dev eth0", place.namespace)
-            run("ping -c 1 -W 5 192.0.2.1", place.namespace)
+            run("ip link set eth0 up", there)
+            run("ip addr add 192.0.2.2/24 dev eth0", there)
+            run("ping -c 1 -W 5 192.0.2.1", there)
             run("ping -c 1 -W 5 192.0.2.2", cable.far)
 
     on_host(work)

@@ -13,6 +13,7 @@ from runs import COMMAND, Ended, run
 from test_article import ORDINARY
 
 from harness.errors import MachineError
+from harness.gear import lan_side
 from harness.lab import machine, miniupnpd
 from harness.runtime.world import sealed
 from harness.words import Verdict
@@ -137,11 +138,13 @@ def test_doctor_says_that_this_machine_can_run_the_namespaces_runtime() -> None:
     ended = subprocess.run([*COMMAND, "doctor"], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     assert "namespaces: ready" in ended.stdout
+    assert ("gear: ready" in ended.stdout) is (os.geteuid() == 0)
 
 
 def test_doctor_names_what_stops_each_runtime_and_the_remedy() -> None:
     """Root of a user namespace may make a sealed world, and has no power over containers."""
-    hide = f'mount --bind /dev/null {miniupnpd.find()}; exec "$@"'
+    hidden = (miniupnpd.find(), lan_side.find())
+    hide = "".join(f"mount --bind /dev/null {each}; " for each in hidden) + 'exec "$@"'
     environment = {**os.environ, "DOCKER_HOST": "unix:///nowhere/docker.sock"}
     ended = subprocess.run(
         [*MOUNTING, hide, "sh", *COMMAND, "doctor"],
@@ -151,8 +154,15 @@ def test_doctor_names_what_stops_each_runtime_and_the_remedy() -> None:
         check=False,
     )
     assert ended.returncode == 2
-    namespaces, docker, boxed = ended.stdout.splitlines()
+    namespaces, docker, boxed, gear = ended.stdout.splitlines()
     assert "install Debian's package miniupnpd-nftables" in namespaces
     missing = "no Docker engine answers at unix:///nowhere/docker.sock (No such file or directory)"
     assert docker.startswith(f"docker: {missing}: start it, or unset DOCKER_HOST")
     assert boxed.startswith(f"boxed: {missing}")
+    assert gear.startswith("gear: udhcpc is missing: install Debian's package udhcpc")
+
+
+def test_doctor_tells_an_ordinary_user_that_real_routers_need_root() -> None:
+    command = [*ORDINARY, *COMMAND, "doctor"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "\ngear: only root may take a NIC: run the command with sudo\n" in ended.stdout

@@ -182,17 +182,20 @@ def test_shell_without_a_node_lists_the_nodes(lab: Up) -> None:
 
 
 def test_a_shell_on_a_terminal_names_its_node_and_gives_the_terminal_back(lab: Up) -> None:
-    """Bash takes the terminal for itself; ``cat`` afterwards must be able to read from it."""
+    """Bash takes the terminal for itself, and killed, as all are when a lab ends, it keeps it.
+
+    The script around it, which has no job control, must be able to read from it afterwards.
+    """
     pid, terminal = pty.fork()
     if pid == 0:
         os.environ.update(lab.environment)
         inner = [*lab.beside, *COMMAND, "shell", "novice", "--lab", lab.id]
         script = '"$@"; echo "status $?"; read word; echo "read $word"'
-        os.execvp("bash", ["bash", "-m", "-c", script, "bash", *inner])
+        os.execvp("bash", ["bash", "-c", script, "bash", *inner])
     try:
         _expect(terminal, b"(novice) ")
-        os.write(terminal, b"ip -br address show eth0; exit 5\n")
-        shown = _expect(terminal, b"status 5")
+        os.write(terminal, b"ip -br address show eth0; kill -KILL $$\n")
+        shown = _expect(terminal, b"status 137")
         assert b"192.168.1.100/24" in shown
         os.write(terminal, b"this\n")
         _expect(terminal, b"read this")
@@ -299,11 +302,18 @@ def test_a_command_in_a_lab_that_ends_is_told_so(env: dict[str, str]) -> None:
     assert err == f"ra-harness: lab {standing.id} (nat+direct) has ended\n"
 
 
-def test_a_stopped_command_does_not_keep_a_lab_from_ending(env: dict[str, str]) -> None:
-    """The kernel ends a world only when somebody has reaped each of its processes."""
+@pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGTSTP], ids=["shell", "ctrl-z"])
+def test_a_stopped_command_does_not_keep_a_lab_from_ending(
+    env: dict[str, str], number: signal.Signals
+) -> None:
+    """The kernel ends a world only when somebody has reaped each of its processes.
+
+    Ctrl-Z reaches all of them, and not only ``shell`` itself.
+    """
     with up("nat", env=env) as standing:
         inside = _start_inside(standing)
-        inside.send_signal(signal.SIGSTOP)
+        stop = os.kill if number is signal.SIGSTOP else os.killpg
+        stop(inside.pid, number)
         status, _ = standing.end()
         assert status == 0
         inside.send_signal(signal.SIGCONT)
@@ -329,6 +339,7 @@ def _start_inside(standing: Up) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
+        process_group=0,
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"

@@ -42,5 +42,5 @@ def test_the_help_of_a_command_fits_80_columns_and_has_examples(command: str) ->
 
 
 def test_every_command_of_the_design_is_there() -> None:
-    wanted = {"run", "matrix", "judge", "report", "diff", "doctor", "clean", "up", "shell", "list"}
-    assert wanted <= set(COMMANDS)
+    wanted = "run matrix gear judge report diff doctor clean up shell list"
+    assert set(wanted.split()) <= set(COMMANDS)

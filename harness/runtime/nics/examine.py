@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 from collections.abc import Collection
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -149,7 +150,7 @@ def _cannot_be_moved(facts: Facts) -> str | None:
 
 
 def _option(family: int) -> str:
-    return "-6 " if family != 2 else ""
+    return "-6 " if family == socket.AF_INET6 else ""
 
 
 def _carries(netlink: IPRoute, facts: Facts, session: SshSession) -> bool:

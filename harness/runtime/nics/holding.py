@@ -105,8 +105,7 @@ class Holding:
                 del homes[far.nic]
                 problems.append(f"{far.nic} {self._lost(far, error)}")
                 continue
-            if not released_by_network_manager(far.nic):
-                problems.append(f"{far.nic} is managed by NetworkManager again")
+            problems += _released(far.nic)
         for name, index in homes.items():
             problems += restore(self._netlink, self._found[name], index)
         return problems
@@ -181,6 +180,15 @@ def _index(place: Place) -> int:
         (link,) = netlink.link("get", ifname=place.name)
         index: int = link["index"]
         return index
+
+
+def _released(name: str) -> list[str]:
+    """Have NetworkManager leave a NIC alone; a manager that hangs must not keep the rest undone."""
+    try:
+        released = released_by_network_manager(name)
+    except MachineError as error:
+        return [f"{name}: {error}"]
+    return [] if released else [f"{name} is managed by NetworkManager again"]
 
 
 def _why_not(name: str, kind: str, error: NetlinkError) -> str:

@@ -49,8 +49,8 @@ def managed_by_network_manager(name: str) -> bool:
     Raises:
         MachineError: it runs and cannot be asked.
     """
-    nmcli = shutil.which("nmcli", path=_PROGRAMS)
-    if nmcli is None or _ask(nmcli, "RUNNING", "general") != "running":
+    nmcli = _nmcli()
+    if nmcli is None:
         return False
     state = _state(nmcli, name)
     if state is None:
@@ -66,11 +66,12 @@ def released_by_network_manager(name: str) -> bool:
 
     It takes an interface that comes for a new one, and manages it even if it was told not to.
     Return whether it leaves it alone.
+
+    Raises:
+        MachineError: it runs and cannot be asked.
     """
-    nmcli = shutil.which("nmcli", path=_PROGRAMS)
-    if nmcli is None or _ask(nmcli, "RUNNING", "general") != "running":
-        return True
-    return _released(nmcli, name)
+    nmcli = _nmcli()
+    return nmcli is None or _released(nmcli, name)
 
 
 @retry(
@@ -115,6 +116,13 @@ def ssh_session(pid: int) -> SshSession | None:
             if name == "SSH_CONNECTION" and len(ends) == 4:
                 return SshSession(client=ends[0], server=ends[2])
     return None
+
+
+def _nmcli() -> str | None:
+    """Return NetworkManager's own client, where NetworkManager runs."""
+    nmcli = shutil.which("nmcli", path=_PROGRAMS)
+    runs = nmcli is not None and _ask(nmcli, "RUNNING", "general") == "running"
+    return nmcli if runs else None
 
 
 def _state(nmcli: str, name: str) -> int | None:

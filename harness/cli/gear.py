@@ -4,14 +4,45 @@ from __future__ import annotations
 
 import secrets
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import library
-from harness.cli.output import output
+from harness.cli.options import library, method_option, out_option
+from harness.cli.output import output, print_columns
 from harness.words import Method
+
+if TYPE_CHECKING:
+    from harness.gear.card.check import Check
+
+
+def _list_checks(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    """Print every check of the card and end, as ``--help`` does."""
+    if not wanted or context.resilient_parsing:
+        return
+    from harness.gear.card.catalogue import CHECKS  # noqa: PLC0415
+
+    rows = [(each.id, each.level, "yes" if each.slow else "", each.title) for each in CHECKS]
+    with output("the list was made") as console:
+        print_columns(console, ("check", "level", "slow", "title"), rows)
+    context.exit()
+
+
+def _checks(ids: Collection[str]) -> tuple[Check, ...]:
+    """Return the checks with these ids in the card's order, all where none is named.
+
+    Raises:
+        click.UsageError: there is no check of that id.
+    """
+    from harness.gear.card.catalogue import CHECKS  # noqa: PLC0415
+
+    known = {check.id for check in CHECKS}
+    for each in ids:
+        if each not in known:
+            raise click.UsageError(f"--check {each}: no such check; --list-checks lists them")
+    return tuple(check for check in CHECKS if check.id in (ids or known))
 
 
 @click.command(short_help="Run the scenarios against a real router.")
@@ -37,19 +68,28 @@ from harness.words import Method
 @click.option("--card/--no-card", default=True, show_default=True, help="Make each router's card.")
 @click.option("--slow", is_flag=True, help="With the checks of the card that take hours.")
 @click.option(
-    "--method",
-    "methods",
-    type=click.Choice([method.value for method in Method]),
+    "--check",
+    "check_ids",
+    metavar="ID",
     multiple=True,
-    help="Only this method; may be given again.  [default: all three]",
+    help="Only this check of the card, a slow one too; may be given again.",
 )
 @click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("results"),
-    show_default=True,
-    help="Results folder.",
+    "--list-checks",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_list_checks,
+    help="List the checks of the card and end.",
 )
+@click.option(
+    "--scenarios/--no-scenarios",
+    default=True,
+    show_default=True,
+    help="Run the article's scenarios.",
+)
+@method_option
+@out_option
 def gear(
     bench_file: Path | None,
     lan: str | None,
@@ -61,10 +101,12 @@ def gear(
     power_cycle: bool,
     card: bool,
     slow: bool,
+    check_ids: Sequence[str],
+    scenarios: bool,
     methods: Sequence[str],
     out: Path,
 ) -> None:
-    """Run the scenarios against a real router that is plugged into two NICs.
+    """Run the scenarios against a real router that is plugged into two NICs, and make its card.
 
     Needs root. The NICs are given back as they were, however the run ends.
 
@@ -73,6 +115,7 @@ def gear(
       ra-harness gear --lan enp3s0 --wan enp4s0
       ra-harness gear --lan enp3s0 --wan enp4s0 --claims nat --model "X1"
       ra-harness gear --bench bench.toml --out results-1.2
+      ra-harness gear --bench bench.toml --no-scenarios --check map-conflict
     """
     from rich.console import Console  # noqa: PLC0415
 
@@ -88,6 +131,16 @@ def gear(
     from harness.runtime.world import check_folder  # noqa: PLC0415
     from harness.topology.bench import Claims, bench_of, load_bench  # noqa: PLC0415
 
+    contradictions = {
+        "--no-card leaves nothing for --no-scenarios": not card and not scenarios,
+        "--no-card leaves nothing for --check": not card and check_ids,
+        "--no-card leaves nothing for --slow": not card and slow,
+        "--no-scenarios leaves nothing for --method": not scenarios and methods,
+    }
+    for words, contradicted in contradictions.items():
+        if contradicted:
+            raise click.UsageError(words)
+    checks = _checks(check_ids) if card else ()
     definitions = library(None)
     if bench_file is not None:
         if lan or wan:
@@ -101,12 +154,14 @@ def gear(
     folder = ResultsFolder(out)
     chosen = [Method(method) for method in methods] or list(Method)
     terms = Terms(password=secrets.token_urlsafe(9))
-    choice = GearChoice(chosen, terms, move, power_cycle, card, slow)
+    choice = GearChoice(
+        chosen if scenarios else (), terms, move, power_cycle, checks, slow or bool(check_ids)
+    )
     results, trouble = run_gear(bench, definitions, choice, folder, choose(Console(stderr=True)))
     folder.write_results(results)
     written = folder.path / RESULTS
     with output(f"the run is over and {written} is written") as console:
-        render_gear(results, console, notes(bench))
+        render_gear(results, console, notes(bench) if scenarios else ())
         console.print(f"results: {written}", highlight=False, markup=False)
         page = report(results, folder.path)
         console.print(f"report: {page}", highlight=False, markup=False)

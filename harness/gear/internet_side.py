@@ -79,7 +79,7 @@ def isp_links(bench: Bench, internet: Internet) -> dict[str, IPv4Interface]:
     Raises:
         DefinitionError: an address set by hand is no host's, or in a network that another has.
     """
-    public = internet.novice, internet.expert
+    public = list(internet.links.values())
     links: dict[str, IPv4Interface] = {}
     for number, router in enumerate(bench.routers):
         link = isp_router(router, number, public[number])
@@ -104,10 +104,9 @@ def isp_links(bench: Bench, internet: Internet) -> dict[str, IPv4Interface]:
 
 def _blocks(internet: Internet) -> dict[str, IPv4Network]:
     """Return the blocks of addresses that are routed to sites of the project's own."""
-    sides = {"novice": internet.novice, "expert": internet.expert}
     return {
-        f"the internet's {side} side": link.routed
-        for side, link in sides.items()
+        f"the internet's {role} side": link.routed
+        for role, link in internet.links.items()
         if link.routed is not None
     }
 
@@ -156,11 +155,6 @@ class InternetSide:
                 "(patience.lease in the bench file)"
             )
         return address
-
-    def log(self) -> str:
-        """Return what the servers have said."""
-        files = sorted(self._folder.glob("*.log"))
-        return "".join(file.read_text(encoding="utf-8", errors="replace") for file in files)
 
     def _leased(self, network: IPv4Network) -> IPv4Address | None:
         """Return the newest lease of a link: expiry, MAC, address, name and client id a line."""

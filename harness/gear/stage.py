@@ -100,11 +100,8 @@ def wire_wan(stage: Stage, dock: Dock, address: IPv4Interface) -> None:
     """Give the internet's end of a router's WAN wire its address."""
     with stage.internet.entered(), IPRoute() as netlink:
         netlink.link("set", index=_LOOPBACK, state="up")
-        index = _index(netlink, dock.wan)
-        netlink.addr(
-            "add", index=index, address=str(address.ip), prefixlen=address.network.prefixlen
-        )
-        netlink.link("set", index=index, state="up")
+        netlink.link("set", index=_index(netlink, dock.wan), state="up")
+    add_address(stage.internet, dock.wan, address)
 
 
 def add_address(namespace: NetNs, interface: str, address: IPv4Interface) -> None:
@@ -112,17 +109,6 @@ def add_address(namespace: NetNs, interface: str, address: IPv4Interface) -> Non
     with namespace.entered(), IPRoute() as netlink:
         netlink.addr(
             "add",
-            index=_index(netlink, interface),
-            address=str(address.ip),
-            prefixlen=address.network.prefixlen,
-        )
-
-
-def remove_address(namespace: NetNs, interface: str, address: IPv4Interface) -> None:
-    """Take it away again."""
-    with namespace.entered(), IPRoute() as netlink:
-        netlink.addr(
-            "del",
             index=_index(netlink, interface),
             address=str(address.ip),
             prefixlen=address.network.prefixlen,

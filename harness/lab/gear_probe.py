@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import itertools
 import socket
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from tenacity import AsyncRetrying, RetryError, retry_if_result, stop_after_delay, wait_fixed
+from tenacity import AsyncRetrying, retry_if_result, stop_after_delay, wait_fixed
 
 from harness.judge.journey import Event
 from harness.judge.model import Control
@@ -78,7 +78,7 @@ async def _probe_site(plan: LabPlan, role: Role, namespace: NetNs, watch: Watch)
     answered = "did not answer" if tried.seen is None else "answered"
     detail = f"{tried.to} from {role}: {SERVICES} {answered}, {role} met: {tried.met}"
     reached = Control(name=REACHES, node=role.value, passed=tried.passed_on, detail=detail)
-    link = getattr(plan.topology.internet, role.value)
+    link = plan.topology.internet.links[role]
     seen = tried.seen
     detail = f"{SERVICES} saw {tried.source} of {role} as {seen}"
     passed = seen is not None and seen.address == link.site
@@ -89,28 +89,21 @@ async def _probe_site(plan: LabPlan, role: Role, namespace: NetNs, watch: Watch)
 
 async def _passed_on(plan: LabPlan, namespace: NetNs, watch: Watch) -> _Tried:
     """Dial until the services have answered, another port each time; return the last try."""
-    last: _Tried | None = None
     tries = AsyncRetrying(
         stop=stop_after_delay(PATIENCE),
         wait=wait_fixed(0.1),
         retry=retry_if_result(lambda tried: not tried.passed_on),
+        # What the last of them met is the result, whatever that was.
+        retry_error_callback=lambda state: state.outcome and state.outcome.result(),
     )
-    port = FIRST_PORT
+    ports = itertools.count(FIRST_PORT)
 
     async def once() -> _Tried:
-        nonlocal last, port
         # Nobody listens there: the answer is a RST.
-        to = Endpoint(plan.services, port)
-        port += 1
-        last = await _dial(to, namespace, watch)
-        return last
+        return await _dial(Endpoint(plan.services, next(ports)), namespace, watch)
 
-    # What the last of them met is the result, whatever that was.
-    with suppress(RetryError):
-        await tries(once)
-    if last is None:
-        raise AssertionError("tenacity tries at least once")
-    return last
+    tried: _Tried = await tries(once)
+    return tried
 
 
 async def _dial(to: Endpoint, namespace: NetNs, watch: Watch) -> _Tried:

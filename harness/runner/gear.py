@@ -19,7 +19,7 @@ from harness.lab import machine
 from harness.report.progress import Progress
 from harness.runner.environment import host, versions
 from harness.runner.gear_scenarios import facts
-from harness.runner.gear_world import Conduct, GearChoice
+from harness.runner.gear_world import CARD_JOB, Conduct, GearChoice
 from harness.runner.record import without_paths
 from harness.runner.results_folder import CARDS, ResultsFolder
 from harness.runner.run import Collector, new_id
@@ -33,14 +33,13 @@ from harness.topology.load import Library
 RUNTIME = "gear"
 """What ``results.json`` says that the nodes were made of."""
 
-_CARD_JOB = "card:"
 _CARD_FILE = "card.json"
 
 
 def run_gear(
     bench: Bench, library: Library, choice: GearChoice, folder: ResultsFolder, progress: Progress
 ) -> tuple[Results, RunError | None]:
-    """Take the bench's NICs, run every scenario, make every card, and give the NICs back.
+    """Take the bench's NICs, run the scenarios, make the cards, and give the NICs back.
 
     With the results comes what is to be said after they are written: that a NIC could not be given
     back as it was, if that is so.
@@ -199,8 +198,8 @@ class _Heard:
             raise MachineError(message["trouble"])
         elif "surveyed" in message:
             self._begin([Surveyed.read(each) for each in message["surveyed"]])
-        elif message["job"].startswith(_CARD_JOB):
-            self._hear_of_card(message["job"].removeprefix(_CARD_JOB), message, content)
+        elif message["job"].startswith(CARD_JOB):
+            self._hear_of_card(message["job"].removeprefix(CARD_JOB), message, content)
         elif self._collected is not None:
             self._collected.hear(message, content)
 
@@ -228,7 +227,8 @@ class _Heard:
         scenarios = self._conduct.scenarios(surveyed)
         labs = [{number: scenario} for number, scenario in enumerate(scenarios)]
         self._collected = Collector(scenarios, labs, self._folder, self._progress)
-        self._progress.started(len(scenarios))
+        if scenarios:
+            self._progress.started(len(scenarios))
 
     def _hear_of_card(self, name: str, message: pool.Message, content: bytes) -> None:
         made = self._cards.setdefault(name, _CardMade())
@@ -250,10 +250,10 @@ class _Heard:
                 made.checks.append(_broken_off(f"it was not finished: {status}", ()))
             made.seconds = round(time.monotonic() - made.begin, 3)
             self._cards_over.add(name)
-            for router, found in zip(self.routers, self._surveyed, strict=True):
-                if router.name == name:
-                    card = self._card(router, found).model_dump_json(indent=1)
-                    self._folder.write(f"{CARDS}/{name}/{_CARD_FILE}", card.encode())
+            (card,) = (each for each in self.cards() if each.router == name)
+            self._folder.write(
+                f"{card.bundle}/{_CARD_FILE}", card.model_dump_json(indent=1).encode()
+            )
 
     def _card(self, router: Router, found: Surveyed) -> Card:
         made = self._cards[router.name]

@@ -13,8 +13,7 @@ from ipaddress import IPv4Address, IPv4Interface
 from harness.assistance.people import Terms
 from harness.errors import MachineError
 from harness.gear import internet_side, stage
-from harness.gear.card.catalogue import CHECKS
-from harness.gear.card.check import make_all
+from harness.gear.card.check import Check, make_all
 from harness.gear.maker import GearMaker
 from harness.gear.rig import Rig, Station
 from harness.gear.stage import ETH0, Stage
@@ -39,6 +38,9 @@ SCENARIO_DEADLINE = 180.0
 CARD_DEADLINE = 3600.0
 SLOW_CARD_DEADLINE = 6 * 3600.0
 
+CARD_JOB = "card:"
+"""What the name of a card's job begins with; the router's follows."""
+
 CARD_CAPTURE = "capture.pcapng"
 
 OTHER = IPv4Address("93.40.40.10")
@@ -52,17 +54,18 @@ _SNAPLEN = 256
 class GearChoice:
     """What a run against routers does.
 
-    ``move`` takes the NICs themselves instead of a macvlan on them; ``power_cycle`` turns each
-    router that has a command for it off and on first. ``card`` makes each router's card after the
-    scenarios, ``slow`` with the checks that take hours.
+    Without ``methods`` no scenario is run. ``move`` takes the NICs themselves instead of a macvlan
+    on them; ``power_cycle`` turns each router that has a command for it off and on first.
+    ``checks`` are made for each router's card after the scenarios, ``slow`` with those of them that
+    take hours; without any there is no card.
     """
 
     methods: Collection[Method]
     terms: Terms
-    move: bool = False
-    power_cycle: bool = False
-    card: bool = True
-    slow: bool = False
+    move: bool
+    power_cycle: bool
+    checks: Collection[Check]
+    slow: bool
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ class Conduct:
     @property
     def cards(self) -> list[str]:
         """The routers of which a card is made."""
-        return [router.name for router in self.bench.routers] if self.choice.card else []
+        return [router.name for router in self.bench.routers] if self.choice.checks else []
 
     def serve(self, sock: socket.socket) -> None:
         """Be the body of the world.
@@ -112,7 +115,7 @@ class Conduct:
         pool.serve(jobs, 1, sock, _nothing)
         deadline = SLOW_CARD_DEADLINE if self.choice.slow else CARD_DEADLINE
         cards = [
-            pool.Job(f"card:{found.name}", partial(self._card, found), deadline)
+            pool.Job(f"{CARD_JOB}{found.name}", partial(self._card, found), deadline)
             for found in surveyed
             if found.name in self.cards
         ]
@@ -149,7 +152,7 @@ class Conduct:
         def told(result: CheckResult) -> None:
             send({"check": result.model_dump(mode="json")})
 
-        asyncio.run(make_all(CHECKS, rig, self.choice.slow, told))
+        asyncio.run(make_all(self.choice.checks, rig, self.choice.slow, told))
         frames, interfaces, lost = capture.read(), capture.interfaces, capture.lost
         capture.close()
         stream = io.BytesIO()

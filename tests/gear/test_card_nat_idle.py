@@ -12,9 +12,13 @@ from natcards import BY_ID, COMPLIANT, NON_COMPLIANT, NOT_TESTED, made_on, sysct
 from rigs import MASQUERADE, rig, rules
 
 from harness.gear.card import idle
+from harness.gear.card import tap as tapping
 from harness.gear.card.check import Check, make
+from harness.gear.card.packets import tcp
 from harness.gear.rig import Rig
 from harness.judge.card import CheckResult, Level
+from harness.lab.syns import Endpoint
+from harness.protocol.packet import Flags, Segment
 
 WAIT = 1.0
 """Seconds that the checks wait, but for their margin of one."""
@@ -58,6 +62,53 @@ def test_a_router_that_forgets_is_called_out() -> None:
         "opening": (NON_COMPLIANT, "a SYN-ACK 1 s after the SYN does not come in"),
         "closing": (NON_COMPLIANT, "1 s after the FIN nothing comes in any more"),
     }
+
+
+def test_what_else_passes_meanwhile_is_not_too_much_to_tell(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The slow checks are made aside, while others sweep ports and carry megabytes."""
+    monkeypatch.setattr(tapping, "MOST", 16)
+
+    async def amid_traffic(here: Rig) -> CheckResult:
+        opening = Check("opening", "", "", Level.REQUIRED, idle.opening(WAIT))
+        making = asyncio.create_task(make(opening, here))
+        with here.lan.udp() as sock:
+            while not making.done():
+                sock.sendto(b"noise", (str(here.far.address), 9))
+                await asyncio.wait([making], timeout=WAIT / 100)
+        return await making
+
+    with rig(MASQUERADE) as here:
+        result = asyncio.run(amid_traffic(here))
+    assert (result.outcome, result.detail) == (COMPLIANT, "a SYN-ACK 1 s after the SYN comes in")
+
+
+def test_a_reset_that_came_in_meanwhile_is_not_taken_for_the_late_answer() -> None:
+    forgets_what_was_reset = sysctls(
+        netfilter__nf_conntrack_tcp_loose=0, netfilter__nf_conntrack_tcp_timeout_close=1
+    )
+
+    async def reset(here: Rig) -> CheckResult:
+        opening = Check("opening", "", "", Level.REQUIRED, idle.opening(WAIT))
+        with tapping.tap(here.far) as outside:
+            making = asyncio.create_task(make(opening, here))
+            seen = await outside.first(lambda each: not each.leaves, here.answer)
+            assert seen is not None
+            syn = seen.packet
+            assert isinstance(syn, Segment)
+            remote = Endpoint(syn.destination, syn.destination_port)
+            external = Endpoint(syn.source, syn.source_port)
+            flags = Flags.RST | Flags.ACK
+            tapping.send(here.far, tcp(remote, external, 0, flags, syn.sequence + 1))
+        return await making
+
+    with rig(MASQUERADE, forgets_what_was_reset) as here:
+        result = asyncio.run(reset(here))
+    assert (result.outcome, result.detail) == (
+        NON_COMPLIANT,
+        "a SYN-ACK 1 s after the SYN does not come in",
+    )
 
 
 @pytest.mark.parametrize("name", ["idle-30-s", "idle-opening"])

@@ -51,6 +51,21 @@ MISUSES = {
     "not root": Misuse(NICS, "only root may take a NIC", prefix=("/usr/bin/unshare", "--user")),
     "a claim that nobody makes": Misuse((*NICS, "--claims", "x"), "'x' is not one of 'nat'"),
     "an address in use": Misuse(("--lan", "used", "--wan", "wan0"), "192.0.2.1/24"),
+    "no check": Misuse(
+        (*NICS, "--check", "nat"), "--check nat: no such check; --list-checks lists them"
+    ),
+    "neither scenarios nor a card": Misuse(
+        (*NICS, "--no-card", "--no-scenarios"), "--no-card leaves nothing for --no-scenarios"
+    ),
+    "a check without a card": Misuse(
+        (*NICS, "--no-card", "--check", "nat-mapping"), "--no-card leaves nothing for --check"
+    ),
+    "slow checks without a card": Misuse(
+        (*NICS, "--no-card", "--slow"), "--no-card leaves nothing for --slow"
+    ),
+    "a method without scenarios": Misuse(
+        (*NICS, "--no-scenarios", "--method", "file"), "--no-scenarios leaves nothing for --method"
+    ),
     "a results folder that the world covers": Misuse((*NICS, "--out", "/run/x"), "put it elsewh"),
     "no bench file": Misuse(("--bench", "/nowhere/bench.toml"), "No such file or directory"),
     "no TOML": Misuse((), "bench.toml: Expected", bench="[[router"),

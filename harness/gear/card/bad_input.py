@@ -11,7 +11,7 @@ from functools import partial
 from typing import Final
 
 from harness.gear.card.check import Check, Finding
-from harness.gear.card.control import LEASE, RDP, Igd, fresh_port, told, with_igd
+from harness.gear.card.control import DESCRIPTION, LEASE, RDP, Igd, fresh_port, told, with_igd
 from harness.gear.card.reach import Host, dial
 from harness.gear.rig import Station
 from harness.judge.card import Level
@@ -23,7 +23,6 @@ from harness.words import End
 # a value out of range (601), and not authorized (606).
 _PLAIN: Final = frozenset({402, 600, 601, 606})
 _OUT_OF_RANGE = 601
-_NOT_AUTHORIZED = 606
 _NO_SOURCE_WILDCARD = 715
 _NO_PORT_WILDCARD = 716
 _NO_INNER_WILDCARD = 732
@@ -202,7 +201,7 @@ async def _missing_argument(igd: Igd) -> Finding:
         "NewProtocol": "TCP",
         "NewInternalClient": str(igd.attempt.rig.lan.address),
         "NewEnabled": "1",
-        "NewPortMappingDescription": "ra-harness card",
+        "NewPortMappingDescription": DESCRIPTION,
         "NewLeaseDuration": str(LEASE),
     }
     return await _called(igd, "AddPortMapping", arguments, _INVALID_ARGS)

@@ -87,16 +87,7 @@ async def make(check: Check, rig: Rig) -> CheckResult:
     except Exception as error:  # noqa: BLE001 - a defect of one check is no other's, and is told
         outcome, detail = Outcome.ERROR, f"{type(error).__name__}: {error}"
         attempt.note(traceback.format_exc())
-    return CheckResult(
-        id=check.id,
-        title=check.title,
-        source=check.source,
-        level=check.level,
-        outcome=outcome,
-        detail=" ".join(detail.split()),
-        seconds=round(time.monotonic() - began, 3),
-        evidence=tuple(attempt.notes),
-    )
+    return _result(check, outcome, detail, time.monotonic() - began, attempt.notes)
 
 
 async def make_all(
@@ -118,7 +109,8 @@ async def make_all(
         aside = [tasks.create_task(make(check, rig)) for check in wanted if check.aside]
         for check in known:
             if check not in wanted:
-                tell(_too_slow(check))
+                detail = "it takes minutes: asked for by --slow"
+                tell(_result(check, Outcome.NOT_TESTED, detail, 0.0, ()))
             elif not check.aside:
                 tell(await make(check, rig))
         for task in asyncio.as_completed(aside):
@@ -126,13 +118,16 @@ async def make_all(
     return [results[check.id] for check in known]
 
 
-def _too_slow(check: Check) -> CheckResult:
+def _result(
+    check: Check, outcome: Outcome, detail: str, seconds: float, notes: Iterable[str]
+) -> CheckResult:
     return CheckResult(
         id=check.id,
         title=check.title,
         source=check.source,
         level=check.level,
-        outcome=Outcome.NOT_TESTED,
-        detail="it takes minutes: asked for by --slow",
-        seconds=0.0,
+        outcome=outcome,
+        detail=" ".join(detail.split()),
+        seconds=round(seconds, 3),
+        evidence=tuple(notes),
     )

@@ -25,6 +25,9 @@ RDP: Final = 3389
 LEASE: Final = 3600
 """Seconds of a mapping that a check only stands on (WANIPConnection:2 2.5.16.2 recommends it)."""
 
+DESCRIPTION: Final = "ra-harness card"
+"""What the router's list says of a mapping of ours."""
+
 NO_LEASES: Final = (Code.ONLY_PERMANENT_LEASES, Code.INVALID_ARGS)
 """How routers refuse a lease that is not 0; the second one only those that err."""
 
@@ -98,7 +101,7 @@ class Igd:
         lease: int = LEASE,
         protocol: str = "TCP",
         remote_host: str = "",
-        description: str = "ra-harness card",
+        description: str = DESCRIPTION,
     ) -> None:
         """Ask for a mapping, to the asking station if not said otherwise; it ends with the check.
 
@@ -135,9 +138,7 @@ class Igd:
                 raise
             await self.add(external, internal, station=station, remote_host=remote_host, lease=0)
 
-    async def map_any(
-        self, internal: int, *, station: Station | None = None, remote_host: str = ""
-    ) -> int:
+    async def map_any(self, internal: int, *, station: Station | None = None) -> int:
         """Make a mapping that the check stands on; return its external port, a fresh one.
 
         As clients do, it asks for another port where one is taken.
@@ -150,7 +151,7 @@ class Igd:
         for _ in range(_TRIES):
             external = fresh_port()
             try:
-                await self.add_lasting(external, internal, station=station, remote_host=remote_host)
+                await self.add_lasting(external, internal, station=station)
             except UpnpFault as fault:
                 refusal = fault
                 if fault.code not in TAKEN:
@@ -159,7 +160,7 @@ class Igd:
                 return external
         raise NotTested(f"no mapping could be made: {refusal}")
 
-    async def entry(self, external: int, remote_host: str = "") -> PortMapping | None:
+    async def entry(self, external: int) -> PortMapping | None:
         """Return the router's entry of a TCP mapping; None where it says that there is none.
 
         Raises:
@@ -167,7 +168,7 @@ class Igd:
             IgdError: what came is no answer.
         """
         try:
-            return await self.lan.get_specific(external, "TCP", remote_host)
+            return await self.lan.get_specific(external, "TCP")
         except UpnpFault as fault:
             if fault.code == Code.NO_SUCH_ENTRY:
                 return None
@@ -181,13 +182,13 @@ class Igd:
         """Dial a new mapping's port from ``far`` until a host answers, for two answers' time."""
         return await opened(self.attempt, external, *hosts)
 
-    async def open_mapping(self, host: Host, remote_host: str = "") -> int:
+    async def open_mapping(self, host: Host) -> int:
         """Make a mapping to a host that listens and see that it lets ``far`` in; return its port.
 
         Raises:
             NotTested: the router makes none, or one that lets nobody in.
         """
-        external = await self.map_any(host.port, station=host.station, remote_host=remote_host)
+        external = await self.map_any(host.port, station=host.station)
         arrival = await self.opened(external, host)
         if not is_connected(arrival):
             raise NotTested(f"the mapping of port {external} let nobody in: {arrival}")

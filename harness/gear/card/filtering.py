@@ -13,13 +13,13 @@ from harness.gear.card.flows import (
     dial,
     end_of,
     ended,
-    host,
     reaches,
     shared,
     silent,
 )
 from harness.gear.card.packets import tcp
-from harness.gear.card.tap import Seen, Tap, send, tap
+from harness.gear.card.reach import host_on
+from harness.gear.card.tap import COPIES, Seen, Tap, send, tap
 from harness.gear.rig import Station
 from harness.judge.card import Level
 from harness.lab.nat_class import filtering_of
@@ -30,9 +30,6 @@ from harness.words import End
 
 SILENCE = 6.0
 """Seconds for which an unsolicited SYN must not be answered (RFC 5382 REQ-4)."""
-
-_COPIES = 2
-"""How often a SYN is sent whose arrival is the question: one may be lost on the way."""
 
 _RECOMMENDED = (Filtering.ENDPOINT_INDEPENDENT, Filtering.ADDRESS_DEPENDENT)
 
@@ -54,10 +51,10 @@ def _fire(attempt: Attempt, station: Station, to: Endpoint, copies: int = 1) -> 
 async def _class(attempt: Attempt) -> Finding:
     """Dial the external endpoint of a connection from another port, and from another host."""
     rig = attempt.rig
-    made = await reaches(attempt, await host(attempt, rig.far))
+    made = await reaches(attempt, await host_on(attempt, rig.far))
     with tap(rig.lan) as inside:
-        by_peer = _fire(attempt, rig.far, made.seen, _COPIES)
-        by_other = _fire(attempt, rig.other, made.seen, _COPIES)
+        by_peer = _fire(attempt, rig.far, made.seen, COPIES)
+        by_other = _fire(attempt, rig.other, made.seen, COPIES)
         await inside.until(lambda: _came(inside, by_peer) and _came(inside, by_other), rig.answer)
         to_peer, to_others = _came(inside, by_peer), _came(inside, by_other)
     kind = filtering_of(to_peer, to_others)
@@ -70,7 +67,7 @@ async def _class(attempt: Attempt) -> Finding:
 
 
 def _came(inside: Tap, sequence: int) -> bool:
-    return any(not seen.leaves and seen.is_syn(sequence) for seen in inside.seen)
+    return any(seen.is_syn(sequence) for seen in inside.seen)
 
 
 # --- A SYN that nobody asked for ---
@@ -80,7 +77,7 @@ async def _unsolicited(attempt: Attempt) -> Finding:
     """Send one SYN each to two ports that are not mapped; note all that comes of it."""
     rig = attempt.rig
     # Silence would prove nothing if there were no way between the two sides.
-    await reaches(attempt, await host(attempt, rig.far))
+    await reaches(attempt, await host_on(attempt, rig.far))
     with tap(rig.far) as outside, tap(rig.lan) as inside:
         syns = {
             port: _fire(attempt, rig.far, Endpoint(rig.external, port))
@@ -155,7 +152,7 @@ async def _outside_first(attempt: Attempt) -> Finding:
     """Have a SYN come in, which must be dropped in silence, and then one go out to meet it."""
     rig = attempt.rig
     # By calling another host, the LAN host learns its external endpoint.
-    known = await reaches(attempt, await host(attempt, rig.other))
+    known = await reaches(attempt, await host_on(attempt, rig.other))
     own = end_of(known.sock)
     back = bound(attempt, rig.far)
     remote = end_of(back)
@@ -185,10 +182,7 @@ async def _outside_first(attempt: Attempt) -> Finding:
 
 
 def _opens(seen: Seen, to: Endpoint) -> bool:
-    packet = seen.packet
-    if seen.leaves or not isinstance(packet, Segment) or not packet.opens:
-        return False
-    return (packet.destination, packet.destination_port) == to
+    return isinstance(seen.packet, Segment) and seen.packet.opens and seen.comes_to(to)
 
 
 CHECKS: tuple[Check, ...] = (

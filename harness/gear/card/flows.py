@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from harness.gear.card.check import Attempt, NotTested
-from harness.gear.card.reach import Host, greeting, listening
+from harness.gear.card.reach import BY_RST, Host, greeting
 from harness.gear.rig import Station
 from harness.lab.syns import Endpoint
 from harness.words import End
 
-_BY_RST = struct.pack("ii", 1, 0)
 _SO_ATTACH_FILTER = 26  # asm-generic/socket.h
 _RETURN = 0x06  # linux/filter.h
 _BACKLOG = 16
@@ -65,7 +64,7 @@ def bound(attempt: Attempt, station: Station, port: int = 0) -> socket.socket:
         OSError: the port is taken.
     """
     sock = attempt.cleanup.enter_context(station.tcp(port))
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _BY_RST)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, BY_RST)
     return sock
 
 
@@ -79,7 +78,7 @@ def shared(attempt: Attempt, station: Station, port: int = 0) -> socket.socket:
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     attempt.cleanup.enter_context(sock)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _BY_RST)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, BY_RST)
     sock.bind((str(station.address), port))
     return sock
 
@@ -174,9 +173,21 @@ async def pair(attempt: Attempt) -> Pair:
     except TimeoutError as error:
         raise NotTested(f"the LAN host is connected, but not to {remote}") from error
     attempt.cleanup.enter_context(far)
-    far.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _BY_RST)
+    far.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, BY_RST)
     made = Pair(lan, far, end_of(lan), Endpoint(IPv4Address(address), port), remote)
     attempt.note(f"{made.inside} -> {remote}: seen as {made.outside}")
+    return made
+
+
+async def living(attempt: Attempt) -> Pair:
+    """Connect as :func:`pair` does, and see that the connection carries bytes both ways.
+
+    Raises:
+        NotTested: it does not.
+    """
+    made = await pair(attempt)
+    if not await lives(made, attempt.rig.answer):
+        raise NotTested("a new connection carries nothing")
     return made
 
 
@@ -201,12 +212,3 @@ async def carries(sender: socket.socket, receiver: socket.socket, seconds: float
 async def lives(made: Pair, seconds: float) -> bool:
     """Tell whether a connection carries bytes inward and then outward."""
     return await carries(made.far, made.lan, seconds) and await carries(made.lan, made.far, seconds)
-
-
-async def host(attempt: Attempt, station: Station, port: int = 0) -> Host:
-    """Have a station accept connections until the check is over, 0 on a free port.
-
-    Raises:
-        OSError: the port is taken.
-    """
-    return await attempt.cleanup.enter_async_context(listening(station, port))

@@ -8,7 +8,16 @@ from contextlib import suppress
 from tenacity import AsyncRetrying, RetryError, retry_if_result, stop_after_delay, wait_fixed
 
 from harness.gear.card.check import Check, Finding, NotOffered
-from harness.gear.card.control import LEASE, NO_LEASES, RDP, Igd, fresh_port, told, with_igd
+from harness.gear.card.control import (
+    DESCRIPTION,
+    LEASE,
+    NO_LEASES,
+    RDP,
+    Igd,
+    fresh_port,
+    told,
+    with_igd,
+)
 from harness.gear.card.reach import Host
 from harness.gear.rig import Station
 from harness.judge.card import Level
@@ -24,7 +33,6 @@ _FILLING = 20.0
 """Seconds after which no more are asked for."""
 
 _FULL_DEADLINE = 180.0
-_NAME = "ra-harness card"
 _FULL = (Code.NO_PORT_MAPS_AVAILABLE, Code.ACTION_FAILED)
 _FIRST_PORTS = range(20000, 60000 - _MOST)
 _ACCEPTED = 200
@@ -91,11 +99,11 @@ async def _table_full(igd: Igd) -> Finding:
 async def _add_bare(control: ControlPoint, lan: Station, external: int) -> None:
     """Ask for a mapping that the caller removes."""
     try:
-        await control.add_port_mapping(external, "TCP", RDP, lan.address, LEASE, _NAME)
+        await control.add_port_mapping(external, "TCP", RDP, lan.address, LEASE, DESCRIPTION)
     except UpnpFault as fault:
         if fault.code not in NO_LEASES:
             raise
-        await control.add_port_mapping(external, "TCP", RDP, lan.address, 0, _NAME)
+        await control.add_port_mapping(external, "TCP", RDP, lan.address, 0, DESCRIPTION)
 
 
 async def _remove(control: ControlPoint, ports: list[int]) -> int:

@@ -11,7 +11,7 @@ import socket
 from collections.abc import Awaitable, Callable
 
 from harness.gear.card.check import Attempt, Check, Finding, NotTested
-from harness.gear.card.flows import Pair, bound, carries, end_of, lives, pair, silent
+from harness.gear.card.flows import Pair, bound, carries, end_of, living, silent
 from harness.gear.card.packets import tcp
 from harness.gear.card.tap import Seen, send, tap
 from harness.judge.card import Level
@@ -36,7 +36,7 @@ def established(seconds: float) -> Callable[[Attempt], Awaitable[Finding]]:
     """Make a check that a connection outlives so many idle seconds."""
 
     async def make(attempt: Attempt) -> Finding:
-        made = await _living(attempt)
+        made = await living(attempt)
         ended = await _idle(made, seconds)
         if ended is not None:
             return Finding(False, f"ended within {seconds:g} idle s: {ended}")
@@ -53,7 +53,7 @@ def closing(seconds: float) -> Callable[[Attempt], Awaitable[Finding]]:
     """Make a check that the far side may still send so many seconds after the LAN's FIN."""
 
     async def make(attempt: Attempt) -> Finding:
-        made = await _living(attempt)
+        made = await living(attempt)
         made.lan.shutdown(socket.SHUT_WR)
         if not await _has_ended(made.far, attempt.rig.answer):
             return Finding(False, "the LAN host's FIN does not come out")
@@ -75,7 +75,11 @@ def opening(seconds: float) -> Callable[[Attempt], Awaitable[Finding]]:
         remote = silent(attempt, rig.far)
         own = end_of(bound(attempt, rig.lan))
         sequence, answer = secrets.randbits(32), secrets.randbits(32)
-        with tap(rig.far) as outside, tap(rig.lan) as inside:
+        # What other checks send in these minutes is not kept: it would be too much.
+        with (
+            tap(rig.far, lambda seen: seen.comes_to(remote)) as outside,
+            tap(rig.lan, lambda seen: seen.answers(sequence)) as inside,
+        ):
             # By hand: a socket's own SYN would be repeated, and renew what is measured.
             send(rig.lan, tcp(own, remote, sequence))
             syn = await outside.first(lambda seen: seen.is_syn(sequence), rig.answer)
@@ -83,23 +87,16 @@ def opening(seconds: float) -> Callable[[Attempt], Awaitable[Finding]]:
                 raise NotTested("the LAN host's SYN did not come out on the internet side")
             external = Endpoint(syn.packet.source, syn.packet.source_port)
             attempt.note(f"{own} -> {remote}: its SYN left as {external}")
-            if await outside.first(lambda seen: _is_reset_of(seen, remote), seconds + _MARGIN):
+            if await outside.first(lambda seen: _has(seen, Flags.RST), seconds + _MARGIN):
                 return Finding(False, f"the router ends the opening within {seconds:g} s by RST")
             flags = Flags.SYN | Flags.ACK
             send(rig.far, tcp(remote, external, answer, flags, (sequence + 1) % 2**32))
-            came = await inside.first(lambda seen: seen.answers(sequence), rig.answer)
+            came = await inside.first(lambda seen: _has(seen, Flags.SYN), rig.answer)
         if came is None:
             return Finding(False, f"a SYN-ACK {seconds:g} s after the SYN does not come in")
         return Finding(True, f"a SYN-ACK {seconds:g} s after the SYN comes in")
 
     return make
-
-
-async def _living(attempt: Attempt) -> Pair:
-    made = await pair(attempt)
-    if not await lives(made, attempt.rig.answer):
-        raise NotTested("the connection carries nothing before the wait")
-    return made
 
 
 async def _idle(made: Pair, seconds: float) -> str | None:
@@ -124,11 +121,8 @@ async def _has_ended(sock: socket.socket, seconds: float) -> bool:
         return False
 
 
-def _is_reset_of(seen: Seen, remote: Endpoint) -> bool:
-    packet = seen.packet
-    if seen.leaves or not isinstance(packet, Segment) or not packet.flags & Flags.RST:
-        return False
-    return (packet.destination, packet.destination_port) == remote
+def _has(seen: Seen, flag: Flags) -> bool:
+    return isinstance(seen.packet, Segment) and flag in seen.packet.flags
 
 
 CHECKS: tuple[Check, ...] = (

@@ -10,7 +10,17 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from harness.gear.card.check import Attempt, Check, Finding, NotOffered, NotTested
-from harness.gear.card.control import LEASE, NO_LEASES, RDP, TAKEN, Igd, fresh_port, told, with_igd
+from harness.gear.card.control import (
+    DESCRIPTION,
+    LEASE,
+    NO_LEASES,
+    RDP,
+    TAKEN,
+    Igd,
+    fresh_port,
+    told,
+    with_igd,
+)
 from harness.gear.card.reach import dial
 from harness.judge.card import Level
 from harness.protocol.igd.errors import UpnpFault
@@ -24,7 +34,7 @@ _WEEK = 604800
 _SAME_PORTS = 724
 _ANY_REMOTE_HOST = 726
 
-_RENEWED = "ra-harness card, renewed"
+_RENEWED = f"{DESCRIPTION}, renewed"
 
 
 # --- 3389/TCP, as Remote Assistance asks for it ---
@@ -167,7 +177,7 @@ async def _any_port(igd: Igd) -> Finding:
     taken = await igd.open_mapping(first)
     asker = igd.of(rig.neighbour)
     reserved = await asker.add_any_port_mapping(
-        taken, "TCP", second.port, rig.neighbour.address, LEASE, "ra-harness card"
+        taken, "TCP", second.port, rig.neighbour.address, LEASE, DESCRIPTION
     )
     igd.forget_later(rig.neighbour, reserved)
     if reserved == taken:

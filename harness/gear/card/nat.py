@@ -6,8 +6,8 @@ import asyncio
 
 from harness.gear.card.check import Attempt, Check, Finding, NotOffered, NotTested
 from harness.gear.card.control import find, fresh_port
-from harness.gear.card.flows import Call, call, end_of, host, reaches
-from harness.gear.card.reach import Arrival, dial, exchange
+from harness.gear.card.flows import Call, call, end_of, reaches
+from harness.gear.card.reach import Arrival, dial, exchange, host_on
 from harness.judge.card import Level
 from harness.lab.nat_class import LEAST_PEER_PORTS, mapping_of
 from harness.protocol.igd.errors import IgdError, UpnpFault
@@ -21,8 +21,8 @@ _PORTS = 4
 async def _mapping(attempt: Attempt) -> Finding:
     """Connect one LAN port to several ports of ``far``, and to two other hosts."""
     rig = attempt.rig
-    hosts = [await host(attempt, rig.far) for _ in range(LEAST_PEER_PORTS)]
-    hosts += [await host(attempt, rig.other), await host(attempt, rig.wan)]
+    hosts = [await host_on(attempt, rig.far) for _ in range(LEAST_PEER_PORTS)]
+    hosts += [await host_on(attempt, rig.other), await host_on(attempt, rig.wan)]
     first = await reaches(attempt, hosts[0])
     port = end_of(first.sock).port
     rest = [await reaches(attempt, each, port) for each in hosts[1:]]
@@ -38,7 +38,7 @@ async def _mapping(attempt: Attempt) -> Finding:
 
 async def _preservation(attempt: Attempt) -> Finding:
     """Tell whether external ports equal the LAN host's own; no document asks for either."""
-    far = await host(attempt, attempt.rig.far)
+    far = await host_on(attempt, attempt.rig.far)
     calls = [await reaches(attempt, far) for _ in range(_PORTS)]
     pairs = [(end_of(each.sock).port, each.seen.port) for each in calls]
     kept = sum(1 for own, seen in pairs if own == seen)
@@ -49,7 +49,7 @@ async def _preservation(attempt: Attempt) -> Finding:
 async def _overloading(attempt: Attempt) -> Finding:
     """Have two LAN hosts call the same far port from the same own port."""
     rig = attempt.rig
-    far = await host(attempt, rig.far)
+    far = await host_on(attempt, rig.far)
     first = await reaches(attempt, far)
     port = end_of(first.sock).port
     second = await call(attempt, rig.neighbour, far, port)

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address
+from typing import Final
 
 from tenacity import AsyncRetrying, RetryError, retry_if_result, stop_after_delay, wait_fixed
 
@@ -26,8 +27,9 @@ _AGAIN = 0.1
 _BACKLOG = 64
 _LONGEST_NAME = 256
 _ECHOED = 512
-# Closing ends the connection by RST: the port is free, and nothing lingers on the router.
-_BY_RST = struct.pack("ii", 1, 0)
+
+BY_RST: Final = struct.pack("ii", 1, 0)
+"""A socket's ``SO_LINGER``: its closing is a RST, and nothing lingers on the router."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ async def connection(
         TimeoutError: nothing answered within the seconds.
     """
     with station.tcp() as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _BY_RST)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, BY_RST)
         async with asyncio.timeout(seconds):
             await asyncio.get_running_loop().sock_connect(sock, (str(address), port))
         yield sock
@@ -154,15 +156,13 @@ async def exchange(sock: socket.socket, seconds: float) -> bool:
     return back == sent
 
 
-async def dial(
-    attempt: Attempt, station: Station, port: int, *hosts: Host, address: IPv4Address | None = None
-) -> Arrival:
-    """Dial the router's WAN address (or another) from a station; say which host answered.
+async def dial(attempt: Attempt, station: Station, port: int, *hosts: Host) -> Arrival:
+    """Dial the router's WAN address from a station; say which host answered.
 
     Each step has the rig's ``answer`` seconds. The attempt is noted.
     """
     rig = attempt.rig
-    to = rig.external if address is None else address
+    to = rig.external
     try:
         async with connection(station, to, port, rig.answer) as sock:
             arrival = await _recognise(sock, rig.answer, hosts)

@@ -10,7 +10,7 @@ import asyncio
 import socket
 
 from harness.gear.card.check import Attempt, Check, Finding, NotTested
-from harness.gear.card.flows import Pair, bound, dial, end_of, ended, lives, pair, silent
+from harness.gear.card.flows import Pair, bound, dial, end_of, ended, lives, living, silent
 from harness.gear.card.packets import (
     HOST_UNREACHABLE,
     PORT_UNREACHABLE,
@@ -36,10 +36,7 @@ _MTU = 1400
 async def _rst(attempt: Attempt) -> Finding:
     """Reset one connection from inside and one from outside; the other ends must learn of it."""
     rig = attempt.rig
-    outward, inward = await pair(attempt), await pair(attempt)
-    for each in (outward, inward):
-        if not await lives(each, rig.answer):
-            raise NotTested("the connection carries nothing before its RST")
+    outward, inward = await living(attempt), await living(attempt)
     outward.lan.close()
     inward.far.close()
     passed = await asyncio.gather(
@@ -83,7 +80,7 @@ async def _one_error(
     remote = silent(attempt, rig.far)
     sock = bound(attempt, rig.lan)
     dialled = dial(attempt, sock, remote)
-    syn = await outside.first(lambda seen: _goes_to(seen, remote), rig.answer)
+    syn = await outside.first(lambda seen: seen.comes_to(remote), rig.answer)
     if syn is None or not isinstance(syn.packet, Segment):
         raise NotTested("the LAN host's SYN did not come out on the internet side")
     external = syn.packet.source
@@ -133,20 +130,11 @@ async def _too_big(attempt: Attempt) -> Finding:
 
 async def _living(attempt: Attempt, outside: Tap) -> tuple[Pair, Seen]:
     """Make a connection that carries bytes; return it, and its last packet that came out."""
-    made = await pair(attempt)
-    if not await lives(made, attempt.rig.answer):
-        raise NotTested("the connection carries nothing before the error")
-    last = [seen for seen in outside.seen if _goes_to(seen, made.remote)]
+    made = await living(attempt)
+    last = [seen for seen in outside.seen if seen.comes_to(made.remote)]
     if not last:
         raise NotTested("no packet of the connection was seen on the internet side")
     return made, last[-1]
-
-
-def _goes_to(seen: Seen, remote: Endpoint) -> bool:
-    packet = seen.packet
-    if seen.leaves or not isinstance(packet, Segment):
-        return False
-    return (packet.destination, packet.destination_port) == remote
 
 
 def _is_about(seen: Seen, remote: Endpoint) -> bool:

@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 from harness.gear.card.check import NotTested
 from harness.gear.card.packets import IcmpError, read_icmp_error
 from harness.gear.rig import Station
+from harness.lab.syns import Endpoint
 from harness.protocol.packet import Packet, Segment, Unreachable, parse
 
 _ETH_P_ALL = 0x0003
@@ -28,7 +30,10 @@ _AT_ONCE = 256
 _LOOPBACK = "lo"
 
 MOST = 1 << 14
-"""Packets that are kept; a check that meets more of them in its seconds cannot tell anything."""
+"""Packets that are kept; a check that keeps more of them in its seconds cannot tell anything."""
+
+COPIES: Final = 2
+"""How often a packet is sent whose arrival is the question: one may be lost on the way."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +60,19 @@ class Seen:
         """The ICMP error that it is, whole; None where it is none."""
         return read_icmp_error(self.data)
 
-    def is_syn(self, sequence: int) -> bool:
-        """Whether it is the SYN of that sequence number, or one that a proxy made of it."""
+    def comes_to(self, end: Endpoint) -> bool:
+        """Whether it is a TCP segment to that endpoint which this host did not send itself."""
         packet = self.packet
-        return isinstance(packet, Segment) and packet.opens and packet.sequence == sequence
+        if self.leaves or not isinstance(packet, Segment):
+            return False
+        return (packet.destination, packet.destination_port) == end
+
+    def is_syn(self, sequence: int) -> bool:
+        """Whether it is the SYN of that number, or one made of it, that this host did not send."""
+        packet = self.packet
+        if self.leaves or not isinstance(packet, Segment):
+            return False
+        return packet.opens and packet.sequence == sequence
 
     def answers(self, sequence: int) -> bool:
         """Whether it is a SYN-ACK, a RST or an ICMP error about the SYN of that number."""
@@ -70,13 +84,18 @@ class Seen:
         return False
 
 
-class Tap:
-    """The packets that were seen so far, in their order."""
+def _any(_: Seen) -> bool:
+    return True
 
-    def __init__(self, sock: socket.socket) -> None:
+
+class Tap:
+    """The packets that were seen so far and are to be kept, in their order."""
+
+    def __init__(self, sock: socket.socket, keeps: Callable[[Seen], bool]) -> None:
         """Read from a packet socket; :func:`tap` makes one."""
         self.seen: list[Seen] = []
         self._socket = sock
+        self._keeps = keeps
         self._news = asyncio.Event()
 
     async def first(self, wanted: Callable[[Seen], bool], seconds: float) -> Seen | None:
@@ -117,7 +136,9 @@ class Tap:
                 break
             if protocol == _ETH_P_IP and interface != _LOOPBACK and len(self.seen) < MOST:
                 leaves = kind == socket.PACKET_OUTGOING
-                self.seen.append(Seen(time.monotonic(), interface, mac, leaves, data))
+                seen = Seen(time.monotonic(), interface, mac, leaves, data)
+                if self._keeps(seen):
+                    self.seen.append(seen)
         self._news.set()
 
     def put(self, packet: bytes, interface: str, mac: bytes) -> None:
@@ -130,8 +151,10 @@ class Tap:
 
 
 @contextmanager
-def tap(station: Station) -> Iterator[Tap]:
+def tap(station: Station, keeps: Callable[[Seen], bool] = _any) -> Iterator[Tap]:
     """Watch a host's wires until the block ends, in the running loop.
+
+    ``keeps`` says which packets are of interest: all, where the watch is short.
 
     Raises:
         OSError: this process may open no packet sockets.
@@ -141,7 +164,7 @@ def tap(station: Station) -> Iterator[Tap]:
         sock = socket.socket(socket.AF_PACKET, kind, socket.htons(_ETH_P_ALL))
     with sock:
         sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
-        made = Tap(sock)
+        made = Tap(sock, keeps)
         loop = asyncio.get_running_loop()
         loop.add_reader(sock, made.read)
         try:

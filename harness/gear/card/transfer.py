@@ -10,9 +10,9 @@ import time
 from dataclasses import dataclass
 
 from harness.gear.card.check import Attempt, Check, Finding, NotTested
-from harness.gear.card.flows import Call, call, host, pair
+from harness.gear.card.flows import Call, call, pair
 from harness.gear.card.packets import Options, read_options
-from harness.gear.card.reach import exchange
+from harness.gear.card.reach import exchange, host_on
 from harness.gear.card.tap import Seen, Tap, tap
 from harness.judge.card import Level
 from harness.lab.syns import Endpoint
@@ -42,7 +42,7 @@ _MEBI = 1 << 20
 async def _parallel(attempt: Attempt) -> Finding:
     """Open connections from one LAN host to one far port, and use all when all stand."""
     rig = attempt.rig
-    far = await host(attempt, rig.far)
+    far = await host_on(attempt, rig.far)
     turns = asyncio.Semaphore(_AT_ONCE)
 
     async def opened() -> Call | None:

@@ -14,11 +14,12 @@ from ipaddress import IPv4Address
 from harness.gear.card.check import Attempt, Check, Finding, NotOffered, NotTested
 from harness.gear.card.control import RDP, Igd, find, with_igd
 from harness.gear.card.exchanges import noting
-from harness.gear.card.flows import bound, end_of, host, reaches
+from harness.gear.card.flows import bound, end_of, reaches
 from harness.gear.card.packets import tcp
+from harness.gear.card.reach import host_on
 from harness.gear.card.searching import GROUP, IGD_1, MX, ROOT_DEVICE
 from harness.gear.card.sweep import MANAGEMENT, WELL_KNOWN, listed, sweep
-from harness.gear.card.tap import Seen, Tap, tap
+from harness.gear.card.tap import COPIES, Seen, Tap, tap
 from harness.gear.rig import Station
 from harness.judge.card import Level
 from harness.lab.syns import Endpoint
@@ -31,10 +32,6 @@ from harness.protocol.igd.errors import IgdError, UpnpFault
 from harness.protocol.igd.reply import HttpLimits
 from harness.protocol.igd.url import check, resolve
 from harness.protocol.packet import Flags, Segment
-
-_COPIES = 2
-"""How often a packet is sent whose arrival is the question: one may be lost on the way."""
-
 
 # --- Sweeps ---
 
@@ -52,7 +49,7 @@ async def _ports(attempt: Attempt) -> set[int]:
 async def _sweep(attempt: Attempt) -> Finding:
     rig = attempt.rig
     # Silence would prove nothing if there were no way between the two sides.
-    await reaches(attempt, await host(attempt, rig.other))
+    await reaches(attempt, await host_on(attempt, rig.other))
     swept = await sweep(attempt, rig.other, rig.external, await _ports(attempt))
     return Finding(not swept.open, str(swept))
 
@@ -187,10 +184,10 @@ async def _lan_addresses(attempt: Attempt) -> Finding:
         sequence = secrets.randbits(32)
         ports = await _ports(attempt)
         to_host = Endpoint(rig.lan.address, RDP)
-        for to in [to_host, *(Endpoint(rig.gateway, port) for port in ports)] * _COPIES:
+        for to in [to_host, *(Endpoint(rig.gateway, port) for port in ports)] * COPIES:
             outside.put(tcp(own, to, sequence), interface, mac)
-        await inside.first(lambda seen: _comes(seen, sequence), rig.answer)
-        passed = any(_comes(seen, sequence) for seen in inside.seen)
+        await inside.first(lambda seen: seen.is_syn(sequence), rig.answer)
+        passed = any(seen.is_syn(sequence) for seen in inside.seen)
         opened = {port for seen in outside.seen for port in _opened(seen, sequence)}
     if passed:
         return Finding(False, f"a SYN for {to_host} is passed in from the WAN")
@@ -204,14 +201,14 @@ async def _spoofed(attempt: Attempt) -> Finding:
     rig = attempt.rig
     with tap(rig.wan) as outside, tap(rig.lan) as inside:
         interface, mac = await _link(attempt, outside)
-        made = await reaches(attempt, await host(attempt, rig.far))
+        made = await reaches(attempt, await host_on(attempt, rig.far))
         forged = Endpoint(rig.neighbour.address, RDP)
         sequence = secrets.randbits(32)
         targets = (made.seen, Endpoint(rig.lan.address, end_of(made.sock).port))
-        for to in targets * _COPIES:
+        for to in targets * COPIES:
             outside.put(tcp(forged, to, sequence), interface, mac)
             attempt.note(f"on the WAN: SYN from {forged} to {to}")
-        came = await inside.first(lambda seen: _comes(seen, sequence), rig.answer)
+        came = await inside.first(lambda seen: seen.is_syn(sequence), rig.answer)
     if came is not None and isinstance(came.packet, Segment):
         return Finding(False, f"a SYN from {forged} that came on the WAN is passed in")
     return Finding(True, f"no SYN from {forged} that comes on the WAN is passed in")
@@ -220,7 +217,7 @@ async def _spoofed(attempt: Attempt) -> Finding:
 async def _link(attempt: Attempt, outside: Tap) -> tuple[str, bytes]:
     """Return the interface that the router's WAN is on, and its MAC address there."""
     rig = attempt.rig
-    await reaches(attempt, await host(attempt, rig.far))
+    await reaches(attempt, await host_on(attempt, rig.far))
 
     def is_its_own(seen: Seen) -> bool:
         packet = seen.packet
@@ -230,10 +227,6 @@ async def _link(attempt: Attempt, outside: Tap) -> tuple[str, bytes]:
     if seen is None:
         raise NotTested("no packet of the router was seen on its WAN's link")
     return seen.interface, seen.mac
-
-
-def _comes(seen: Seen, sequence: int) -> bool:
-    return not seen.leaves and seen.is_syn(sequence)
 
 
 def _opened(seen: Seen, sequence: int) -> list[int]:

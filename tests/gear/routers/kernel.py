@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Interface
+from types import MappingProxyType
+from typing import ClassVar
 
 from routers.base import (
     DNSMASQ,
@@ -144,56 +146,68 @@ class LegacyRouter(GearRouter):
         return (("busybox", "udhcpd", "-f", "-a", "200", _UDHCPD_CONFIG),)
 
 
-class LegacyIgdRouter(GearRouter):
-    """The same rules and the iptables build of miniupnpd, as an IGD:1."""
+class _IgdRouter(GearRouter):
+    """Rules from above, dnsmasq, and a build of miniupnpd that maps ports in those rules.
 
-    name = "legacy-igd"
-    model = "iptables-legacy and miniupnpd-iptables"
+    ``settings`` are miniupnpd's beside those that both routers have in common.
+    """
+
     claims = "upnp-nat"
-    packages = ("iptables", "miniupnpd-iptables", "busybox", "dnsmasq-base")
     version_command = ("miniupnpd", "--version")
-    lan = IPv4Interface("192.168.10.1/24")
+    rules: ClassVar[str]
+    uuid: ClassVar[str]
+    settings: ClassVar[Mapping[str, str]]
 
     def files(self) -> Mapping[str, str]:
         """Return the rules and the configurations of miniupnpd and dnsmasq."""
-        settings = {
-            "enable_natpmp": "no",
-            "force_igd_desc_v1": "yes",
-            "upnp_nat_postrouting_chain": "MINIUPNPD-POSTROUTING",
-        }
-        uuid = "6d1f9c2a-52b0-4c0e-9a2e-1f5a4d3b7c01"
         return {
-            _RULES: _IPTABLES,
+            _RULES: self.rules,
             DNSMASQ_CONFIG: dnsmasq(self.lan),
-            _MINIUPNPD_CONFIG: _miniupnpd(self.lan, uuid, settings),
+            _MINIUPNPD_CONFIG: _miniupnpd(self.lan, self.uuid, self.settings),
         }
 
     def when_online(self) -> str:
         """Start miniupnpd."""
         return _START_MINIUPNPD
 
-    def boot(self) -> Sequence[str]:
-        """Load the rules."""
-        return (f"iptables-legacy-restore {_RULES}",)
-
     def services(self) -> Sequence[Service]:
         """Run dnsmasq."""
         return (DNSMASQ,)
 
 
-class NftIgdRouter(GearRouter):
+class LegacyIgdRouter(_IgdRouter):
+    """The same rules and the iptables build of miniupnpd, as an IGD:1."""
+
+    name = "legacy-igd"
+    model = "iptables-legacy and miniupnpd-iptables"
+    packages = ("iptables", "miniupnpd-iptables", "busybox", "dnsmasq-base")
+    lan = IPv4Interface("192.168.10.1/24")
+    rules = _IPTABLES
+    uuid = "6d1f9c2a-52b0-4c0e-9a2e-1f5a4d3b7c01"
+    settings = MappingProxyType(
+        {
+            "enable_natpmp": "no",
+            "force_igd_desc_v1": "yes",
+            "upnp_nat_postrouting_chain": "MINIUPNPD-POSTROUTING",
+        }
+    )
+
+    def boot(self) -> Sequence[str]:
+        """Load the rules."""
+        return (f"iptables-legacy-restore {_RULES}",)
+
+
+class NftIgdRouter(_IgdRouter):
     """What the harness's own upnp-nat is made of, otherwise set up: IGD:2, and NAT-PMP and PCP."""
 
     name = "nft-igd"
     model = "nftables and miniupnpd-nftables, with NAT-PMP and PCP"
-    claims = "upnp-nat"
     packages = ("nftables", "miniupnpd-nftables", "busybox", "dnsmasq-base")
-    version_command = ("miniupnpd", "--version")
     lan = IPv4Interface("192.168.178.1/24")
-
-    def files(self) -> Mapping[str, str]:
-        """Return the rules and the configurations of miniupnpd and dnsmasq."""
-        settings = {
+    rules = _NFT
+    uuid = "6d1f9c2a-52b0-4c0e-9a2e-1f5a4d3b7c02"
+    settings = MappingProxyType(
+        {
             "enable_natpmp": "yes",
             "force_igd_desc_v1": "no",
             "upnp_table_name": "router",
@@ -202,21 +216,8 @@ class NftIgdRouter(GearRouter):
             "upnp_nat_chain": "mapped_prerouting",
             "upnp_nat_postrouting_chain": "mapped_postrouting",
         }
-        uuid = "6d1f9c2a-52b0-4c0e-9a2e-1f5a4d3b7c02"
-        return {
-            _RULES: _NFT,
-            DNSMASQ_CONFIG: dnsmasq(self.lan),
-            _MINIUPNPD_CONFIG: _miniupnpd(self.lan, uuid, settings),
-        }
-
-    def when_online(self) -> str:
-        """Start miniupnpd."""
-        return _START_MINIUPNPD
+    )
 
     def boot(self) -> Sequence[str]:
         """Load the rules."""
         return (f"nft -f {_RULES}",)
-
-    def services(self) -> Sequence[Service]:
-        """Run dnsmasq."""
-        return (DNSMASQ,)

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 DIRECT = "direct"
 """A chain of no devices: the host is on the internet itself."""
+
+
+def chain_name(chain: Sequence[str]) -> str:
+    """Name a chain of devices as scenario ids do: names joined by commas, host outward."""
+    return ",".join(chain) or DIRECT
+
+
+def read_chain(name: str) -> tuple[str, ...]:
+    """Return the chain of devices that a name names."""
+    return () if name == DIRECT else tuple(name.split(","))
 
 
 class Method(StrEnum):

@@ -162,9 +162,9 @@ def gear(
     written = folder.path / RESULTS
     with output(f"the run is over and {written} is written") as console:
         render_gear(results, console, notes(bench) if scenarios else ())
-        console.print(f"results: {written}", highlight=False, markup=False)
+        console.print(f"results: {written}", highlight=False, markup=False, soft_wrap=True)
         page = report(results, folder.path)
-        console.print(f"report: {page}", highlight=False, markup=False)
+        console.print(f"report: {page}", highlight=False, markup=False, soft_wrap=True)
     if trouble is not None:
         raise trouble
     sys.exit(exit_code(results.scenarios))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.complete import chains
-from harness.words import DIRECT, Method, Role
+from harness.words import DIRECT, Method, Role, read_chain
 
 if TYPE_CHECKING:
     from harness.assistance.people import Terms
@@ -45,9 +45,19 @@ method_option = click.option(
     multiple=True,
     help="Only this method; may be given again.  [default: all three]",
 )
+
+
+def _is_a_folder(_: click.Context, __: click.Parameter, out: Path) -> Path:
+    # What an empty OUT comes to would be the working directory.
+    if out == Path():
+        raise click.UsageError("--out (make: OUT=) names no folder")
+    return out
+
+
 out_option = click.option(
     "--out",
     type=click.Path(path_type=Path),
+    callback=_is_a_folder,
     default=Path("results"),
     show_default=True,
     help="Results folder.",
@@ -137,8 +147,6 @@ class Chosen:
     def __post_init__(self) -> None:
         """Take words for what they name."""
         self.methods = [Method(method) for method in self.methods] or list(Method)
-        if self.out == Path():
-            raise click.UsageError("--out (make: OUT=) names no folder")
 
     def library(self) -> Library:
         """Read the definitions."""
@@ -158,9 +166,7 @@ class Chosen:
 
 def chain(text: str | None) -> tuple[str, ...]:
     """Read a chain of devices: names joined by commas, host outward."""
-    if text is None or text == DIRECT:
-        return ()
-    return tuple(text.split(","))
+    return () if text is None else read_chain(text)
 
 
 def library(folder: Path | None) -> Library:

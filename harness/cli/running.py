@@ -145,11 +145,11 @@ def _perform(
     written = folder.path / RESULTS
     with output(f"the run is over and {written} is written") as console:
         show(results, console, list(notes.values()))
-        console.print(f"results: {written}", highlight=False, markup=False)
+        console.print(f"results: {written}", highlight=False, markup=False, soft_wrap=True)
         if chosen.report:
             # Last: whoever waits has read the tables by then.
             from harness.runner import reporting  # noqa: PLC0415
 
             page = reporting.report(results, folder.path)
-            console.print(f"report: {page}", highlight=False, markup=False)
+            console.print(f"report: {page}", highlight=False, markup=False, soft_wrap=True)
     sys.exit(exit_code(results.scenarios))

@@ -55,7 +55,7 @@ def find() -> str:
     Raises:
         MachineError: it is not installed.
     """
-    return daemon.find(PROGRAM, "dnsmasq-base")
+    return daemon.find(PROGRAM, "dnsmasq-base", "setup-gear")
 
 
 def isp_router(router: Router, number: int, public: IspLink) -> IPv4Interface:

@@ -38,7 +38,7 @@ def find() -> str:
     Raises:
         MachineError: it is not installed.
     """
-    return daemon.find(PROGRAM, "udhcpc")
+    return daemon.find(PROGRAM, "udhcpc", "setup-gear")
 
 
 @dataclass(frozen=True)

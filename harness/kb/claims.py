@@ -10,8 +10,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.errors import DefinitionError
-from harness.topology.model import chain_name
-from harness.words import Answer, Method
+from harness.words import Answer, Method, chain_name
 
 
 class Claim(BaseModel):

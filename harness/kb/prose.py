@@ -13,8 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from harness.errors import DefinitionError
 from harness.kb.claims import load_tables
 from harness.kb.variant import Variant
-from harness.topology.model import chain_name
-from harness.words import Answer, Method
+from harness.words import Answer, Method, chain_name, read_chain
 
 
 class _Data(BaseModel):
@@ -224,8 +223,8 @@ def _read_scenario(name: str, case: _Case) -> Bound:
     novice, _, expert = chains.partition("+")
     bound = Bound(
         method=Method(method),
-        novice=_read_chain(novice),
-        expert=_read_chain(expert),
+        novice=read_chain(novice),
+        expert=read_chain(expert),
         expected=case.expected,
         condition=case.condition,
         options=Variant.read(at + options),
@@ -233,7 +232,3 @@ def _read_scenario(name: str, case: _Case) -> Bound:
     if bound.id != name:
         raise ValueError(f"{name} is not a scenario's id: {bound.id} is")
     return bound
-
-
-def _read_chain(name: str) -> tuple[str, ...]:
-    return () if name == "direct" else tuple(name.split(","))

@@ -45,11 +45,12 @@ _HOLDER = re.compile(r'\("(?P<name>[^"]+)",pid=(?P<pid>\d+)')
 class Seen:
     """What a node was seen to be: its forwarding switch, its listening sockets, its rules.
 
-    ``rules`` is None where nobody looked, or where they could not be listed.
+    ``listening`` is None where the sockets could not be listed, ``rules`` where the rules could not
+    or nobody looked.
     """
 
     forwards: str
-    listening: Counter[str]
+    listening: Counter[str] | None
     rules: str | None
 
 
@@ -62,15 +63,19 @@ def look(host: Host, rules: bool) -> Seen:
     """Look at a node, at its rules too where asked."""
     forwards = host.run("cat %s", _FORWARD_SWITCH)
     listed = host.run(LIST_RULES) if rules else None
+    sockets = _list_sockets(host, LIST_SOCKETS)
     return Seen(
         forwards=forwards.stdout.strip() if forwards.succeeded else "",
-        listening=Counter(_socket(row) for row in _rows(host.run(LIST_SOCKETS).stdout)),
+        listening=None if sockets is None else Counter(map(_socket, sockets)),
         rules=listed.stdout if listed is not None and listed.succeeded else None,
     )
 
 
-def _rows(printed: str) -> Iterator[re.Match[str]]:
-    return (row for line in printed.splitlines() if (row := _SS_ROW.match(line)))
+def _list_sockets(host: Host, command: str) -> list[re.Match[str]] | None:
+    listed = host.run(command)
+    if not listed.succeeded:
+        return None
+    return [row for line in listed.stdout.splitlines() if (row := _SS_ROW.match(line))]
 
 
 def _socket(row: re.Match[str]) -> str:
@@ -104,7 +109,7 @@ def forwarding(seen: Seen, node: NodePlan) -> Control:
 def loaded_rules(seen: Seen, node: str, rules: str) -> Control:
     """Check that a node has the rules that were generated for it, and no others."""
     if seen.rules is None:
-        return Control(name=RULES, node=node, passed=False, detail=f"{LIST_RULES} failed there")
+        return _failed(RULES, node, LIST_RULES)
     lines, wanted = seen.rules.splitlines(), rules.splitlines()
     passed = lines == wanted
     detail = f"{len(lines)} lines as generated" if passed else _first_difference(lines, wanted)
@@ -116,8 +121,11 @@ def mapping_daemon(host: Host, node: str, ports: Collection[str]) -> Control:
 
     On ports that the kernel chose it may have sockets beside its own ``ports``.
     """
+    sockets = _list_sockets(host, _SS_WITH_HOLDERS)
+    if sockets is None:
+        return _failed(DAEMON, node, _SS_WITH_HOLDERS)
     holders: dict[str, set[tuple[str, str]]] = {port: set() for port in ports}
-    for row in _rows(host.run(_SS_WITH_HOLDERS).stdout):
+    for row in sockets:
         held = holders.setdefault(_socket(row), set())
         held |= {(each["pid"], each["name"]) for each in _HOLDER.finditer(row["holders"])}
     processes = set().union(*holders.values())
@@ -142,6 +150,8 @@ def open_invitation(host: Host, node: str, port: int) -> Control:
 
 def only_listening(name: str, seen: Seen, node: str, wanted: Collection[str]) -> Control:
     """Check, by the name of ``name``, that sockets listen where wanted, one each, and no others."""
+    if seen.listening is None:
+        return _failed(name, node, LIST_SOCKETS)
     passed = seen.listening == Counter(wanted)
     detail = f"listening: {_listed(seen.listening.elements())}"
     if not passed:
@@ -166,6 +176,10 @@ def reference(rules: str) -> str:
             return nftables.listing()
     finally:
         scratch.close()
+
+
+def _failed(name: str, node: str, command: str) -> Control:
+    return Control(name=name, node=node, passed=False, detail=f"{command} failed there")
 
 
 def _listed(sockets: Iterable[str]) -> str:

@@ -18,8 +18,8 @@ READY_DEADLINE = 3.0
 """Seconds a daemon has to listen; it needs about 6 ms."""
 
 
-def find(program: str, package: str) -> str:
-    """Return the path of a program of the host.
+def find(program: str, package: str, target: str = "setup") -> str:
+    """Return the path of a program of the host, which a target of make installs with its package.
 
     Raises:
         MachineError: it is not installed; the text names the package that has it.
@@ -27,7 +27,7 @@ def find(program: str, package: str) -> str:
     path = shutil.which(program) or shutil.which(program, path=SYSTEM_PATH)
     if path is None:
         raise MachineError(
-            f"{program} is missing: install Debian's package {package} (make setup does)"
+            f"{program} is missing: install Debian's package {package} (make {target} does)"
         )
     return path
 

@@ -28,7 +28,7 @@ from harness.runtime import pool
 from harness.runtime.namespaces import program
 from harness.runtime.pool import Send, send_on
 from harness.topology.load import Library, default_folder
-from harness.words import DIRECT, Method, Role
+from harness.words import Method, Role, read_chain
 
 # A lab lives as long as its test does, and how long that may be is for pytest to say.
 _LIFE = 24 * 3600.0
@@ -96,14 +96,10 @@ def _scenario(asked: Asked) -> Scenario:
         topology = library.from_file(Path(asked.file))
     else:
         clients = [Role(role) for role in asked.proxy_client]
-        topology = library.from_chains(_chain(asked.novice), _chain(asked.expert), clients)
+        topology = library.from_chains(read_chain(asked.novice), read_chain(asked.expert), clients)
     terms = Terms(password=secrets.token_urlsafe(9))
     (scenario,) = of_topology(topology, [Method(asked.method)], terms)
     return scenario
-
-
-def _chain(text: str) -> tuple[str, ...]:
-    return () if text == DIRECT else tuple(text.split(","))
 
 
 def _progress() -> PlainProgress:

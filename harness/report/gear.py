@@ -15,7 +15,7 @@ from harness.judge.model import Results, Router, ScenarioResult
 from harness.judge.verdict import contradicts_prediction
 from harness.report.cards import NO_VERDICT, addresses_line, amiss, by_level, claim_line, tally
 from harness.report.details import print_details
-from harness.report.gear_rows import Row, rows
+from harness.report.gear_rows import Row, reference_line, rows
 from harness.report.layout import COLOURS, print_hanging
 from harness.report.summary import print_findings, print_notes, print_prediction, summary_line
 from harness.report.wording import is_finding, plain
@@ -53,7 +53,9 @@ def render_gear(results: Results, console: Console, notes: Sequence[str] = ()) -
         print_card(card, console)
     if len(findings) > _SCREENFUL:
         print_findings(console, findings)
-    print_notes(console, (*notes, NO_VERDICT) if results.cards else notes)
+    reference = reference_line(results.run.routers, results.scenarios)
+    said = (*notes, reference, NO_VERDICT if results.cards else "")
+    print_notes(console, [note for note in said if note])
     print_prediction(console, results.scenarios)
     console.print(summary_line(results))
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from harness.judge.model import Router, ScenarioResult
 from harness.report.wording import plain
-from harness.topology.model import chain_name
-from harness.words import Method
+from harness.words import Method, chain_name
 
 _NOVICE, _EXPERT, _BOTH = "Novice", "Expert", "Novice and Expert"
 

@@ -14,8 +14,7 @@ from harness.report.layout import COLOURS, print_hanging
 from harness.report.pairs import Chain, Grid, sort
 from harness.report.summary import print_findings
 from harness.report.wording import is_finding, plain
-from harness.topology.model import chain_name
-from harness.words import Answer, Method, Verdict
+from harness.words import Answer, Method, Verdict, chain_name
 
 _TITLES: Final = {
     Method.MESSENGER: "Windows Messenger",

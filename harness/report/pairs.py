@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.judge.model import ScenarioResult
-from harness.topology.model import chain_name
-from harness.words import Method
+from harness.words import Method, chain_name
 
 Chain = tuple[str, ...]
 

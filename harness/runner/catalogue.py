@@ -10,8 +10,8 @@ from harness.errors import DefinitionError
 from harness.kb import load_tables, prose_scenarios
 from harness.runner.scenario import Scenario
 from harness.topology.load import Library
-from harness.topology.model import Topology, chain_name
-from harness.words import Method
+from harness.topology.model import Topology
+from harness.words import Method, chain_name
 
 ARTICLE = "kb301529"
 """The folder of the article's own topologies."""

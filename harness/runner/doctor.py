@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from harness.errors import MachineError
-from harness.gear import internet_side, lan_side
 from harness.lab import machine
+from harness.runner.gear import check_programs
 from harness.runtime.nics.examine import examined
 from harness.runtime.world import sealed
 from harness.topology.load import Library, default_folder
@@ -63,8 +63,7 @@ def _try_boxed() -> None:
 
 
 def _try_gear() -> None:
-    internet_side.find()
-    lan_side.find()
+    check_programs(Library(default_folder()))
     # Of no NIC: whether this process may take any.
     examined((), move=False)
     _try_namespaces()

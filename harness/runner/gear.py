@@ -54,7 +54,7 @@ def run_gear(
     internet_side.isp_links(bench, library.internet)
     # Before anything is done to a router: it is looked at again when the NICs are taken.
     examined(_nics(bench), move=choice.move)
-    _check_programs(library)
+    check_programs(library)
     if choice.power_cycle:
         _power_cycle(bench, progress)
     stands = Stage.make([router.name for router in bench.routers])
@@ -99,7 +99,12 @@ def _nics(bench: Bench) -> list[Nic]:
     return [nic for router in bench.routers for nic in (router.lan_nic, router.wan_nic)]
 
 
-def _check_programs(library: Library) -> None:
+def check_programs(library: Library) -> None:
+    """Check that the machine has the programs that a run needs.
+
+    Raises:
+        MachineError: one is missing; the text names the package that has it.
+    """
     internet_side.find()
     lan_side.find()
     machine.check_programs([library.from_chains(("upnp-nat",), ())])

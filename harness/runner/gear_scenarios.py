@@ -21,8 +21,6 @@ _HTTP_PORT = 5000
 # The link of whoever is behind no router, where both routers of a bench have the project's own.
 _SPARE = IspLink(router=IPv4Interface("88.210.40.1/24"), site=IPv4Address("88.210.40.2"))
 
-_REFERENCE = "the other side is this project's own {device}: the bench has no second router"
-
 # Seconds that a dialler goes on after what the bench file gives a packet: so that the capture shows
 # silence for as long as silence has to be.
 _MARGIN = 1.0
@@ -84,13 +82,8 @@ def as_built(router: Router, found: Surveyed, library: Library) -> Device:
 
 
 def notes(bench: Bench) -> list[str]:
-    """Return what a reader of the results has to know of the bench."""
-    lines = [f"{router.name}: {_note(router)}" for router in bench.routers]
-    if len(bench.routers) == 1:
-        router = bench.routers[0]
-        reference = _REFERENCE.format(device=router.claims.value)
-        lines.append(f"novice and expert both behind a router: {reference}")
-    return lines
+    """Return what a reader of the results has to know of the bench's routers."""
+    return [f"{router.name}: {_note(router)}" for router in bench.routers]
 
 
 def facts(bench: Bench, surveyed: Sequence[Surveyed]) -> tuple[RouterFacts, ...]:

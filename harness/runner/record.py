@@ -27,8 +27,7 @@ from harness.runner.results_folder import ResultsFolder
 from harness.runner.scenario import Scenario
 from harness.runtime.meter import CpuMeter
 from harness.runtime.pool import Message
-from harness.topology.model import chain_name
-from harness.words import Answer, Verdict
+from harness.words import Answer, Verdict, chain_name
 
 # A traceback has its files in quotes, and Python's errors the paths that they are about.
 # A path of one part alone tells nothing, and is a mere slash in many a line of code.

@@ -31,9 +31,9 @@ from harness.runner import evidence
 from harness.runner.programs import SERVICES_OF, Programs, believes_refusal
 from harness.runtime.node import Maker
 from harness.runtime.pool import Message, Send
-from harness.topology.model import Topology, chain_name
+from harness.topology.model import Topology
 from harness.topology.plan import plan, proxy_node
-from harness.words import Method, Role
+from harness.words import Method, Role, chain_name
 
 
 @dataclass(frozen=True)

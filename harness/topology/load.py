@@ -24,10 +24,9 @@ from harness.topology.model import (
     Subnet,
     Topology,
     TopologyFile,
-    chain_name,
 )
 from harness.topology.reasons import first_reason
-from harness.words import Role
+from harness.words import Role, chain_name
 
 Model = TypeVar("Model", bound=BaseModel)
 

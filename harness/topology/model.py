@@ -14,7 +14,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from harness.topology.addresses import check_disjoint, check_host, check_router
-from harness.words import Role
+from harness.words import Role, chain_name
 
 # A name becomes part of a node's name, which is shown next to an interface as NODE/IFACE.
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
@@ -428,8 +428,3 @@ class Topology(Definition):
     def devices(self) -> tuple[Device, ...]:
         """Every device of both chains."""
         return self.novice.chain + self.expert.chain
-
-
-def chain_name(chain: tuple[str, ...]) -> str:
-    """Name a chain as scenario ids do."""
-    return ",".join(chain) or "direct"

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from containers_of import COMMAND, containers_of, harness, heed_ctrl_c, results, until
 from docker import DockerClient
+from not_run import not_run
 
 from harness.errors import MachineError, RunError
 from harness.judge.model import Results, ScenarioResult
@@ -346,7 +347,7 @@ def _pass(source: socket.socket, sink: socket.socket) -> None:
 def remote(engine: DockerClient) -> Iterator[Forwarder]:
     scheme, _, path = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").partition("://")
     if scheme != "unix":
-        pytest.skip(f"not run: DOCKER_HOST is {scheme}://, which is a remote engine already")
+        not_run(f"DOCKER_HOST is {scheme}://, which is a remote engine already")
     forwarder = Forwarder(path)
     yield forwarder
     forwarder.close()

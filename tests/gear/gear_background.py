@@ -16,10 +16,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Any, Generic, TypeVar
 
-import hosts
-import pytest
+from not_run import not_run
 
 from harness.runtime.child import finish
 from harness.runtime.syscalls import die_with_parent
@@ -51,7 +50,7 @@ class Later(Generic[T]):
         The test is not run, which is a failure in CI, where the routers cannot be had.
         """
         if os.geteuid() != 0:
-            _not_run("routers are made by root only: run the tests as root (sudo make test)")
+            not_run("routers are made by root only: run the tests as root (sudo make test)")
         if self in _WAITING:  # somebody waits for it: it is the next
             _WAITING.remove(self)
             _WAITING.appendleft(self)
@@ -59,7 +58,7 @@ class Later(Generic[T]):
             _go_on()
         how, value = self.said
         if how == "unable":
-            _not_run(value)
+            not_run(value)
         assert how == "returned", value
         result: T = value
         return result
@@ -74,12 +73,6 @@ def later(work: Callable[[Path], T]) -> Later[T]:
     made = Later(work)
     _WAITING.append(made)
     return made
-
-
-def _not_run(why: str) -> NoReturn:
-    if hosts.IN_CI:
-        pytest.fail(f"could not be run: {why}")
-    pytest.skip(f"not run: {why}")
 
 
 def _go_on() -> None:

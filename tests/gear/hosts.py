@@ -14,17 +14,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-import pytest
+from not_run import not_run
 from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 
 from harness.runtime import syscalls
 from harness.runtime.child import finish
 from harness.runtime.netns import NetNs
 from harness.runtime.syscalls import die_with_parent, mount, unshare
-
-IN_CI = bool(os.environ.get("CI"))
 
 # Seconds for whatever the kernel or another process does by itself, which is some milliseconds.
 DEADLINE = 12.0
@@ -44,13 +42,6 @@ class Nic:
 
     name: str
     far: NetNs
-
-
-def not_run(why: object) -> NoReturn:
-    """Skip the test, which in CI is to fail it."""
-    if IN_CI:
-        pytest.fail(f"could not be run: {why}")
-    pytest.skip(f"not run: {why}")
 
 
 def need_root() -> None:

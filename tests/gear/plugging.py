@@ -5,29 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import NoReturn
 
 import pytest
+from not_run import not_run
 from reaching import Make, Plug
 from routers import GearRouter, Lie, LyingRouter
 from routers.neighbours import Neighbours
 
 from harness.errors import MachineError
 
-IN_CI = bool(os.environ.get("CI"))
-
-
-def _not_run(why: object) -> NoReturn:
-    if IN_CI:
-        pytest.fail(f"could not be run: {why}")
-    pytest.skip(f"not run: {why}")
-
 
 @pytest.fixture(scope="module")
 def root() -> None:
     """Routers are made by root only."""
     if os.geteuid() != 0:
-        _not_run("it makes network namespaces and moves interfaces: run pytest as root")
+        not_run("it makes network namespaces and moves interfaces: run pytest as root")
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +30,7 @@ def make() -> Make:
         try:
             return kind(*arguments)
         except MachineError as error:
-            _not_run(error)
+            not_run(error)
 
     return maker
 

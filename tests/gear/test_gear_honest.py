@@ -179,7 +179,7 @@ def test_the_terminal_says_what_was_tested_and_what_the_other_side_was(kind: Kin
     said = " ".join(outcome.ended.out.split())
     (model,), (firmware,) = outcome.models, outcome.firmwares
     assert f"{kind.name}: {model}, firmware {firmware}; its maker claims {kind.claims}" in said
-    reference = f"the other side is this project's own {kind.claims}: the bench has no second"
+    reference = f"the other side is this project's own {kind.claims}, as reference"
     assert reference in said
     number = 4 * len(methods(kind))
     assert f"{number} of {number} agree" in said

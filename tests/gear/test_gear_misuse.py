@@ -67,6 +67,7 @@ MISUSES = {
         (*NICS, "--no-scenarios", "--method", "file"), "--no-scenarios leaves nothing for --method"
     ),
     "a results folder that the world covers": Misuse((*NICS, "--out", "/run/x"), "put it elsewh"),
+    "no results folder": Misuse((*NICS, "--out", ""), "--out (make: OUT=) names no folder"),
     "no bench file": Misuse(("--bench", "/nowhere/bench.toml"), "No such file or directory"),
     "no TOML": Misuse((), "bench.toml: Expected", bench="[[router"),
     "a key too many": Misuse((), "router[1].colour: there is no such key", BENCH + "colour = 1\n"),

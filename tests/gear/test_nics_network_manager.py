@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from hosts import await_true, need_root, nic, not_run, on_host, run, state
+from hosts import await_true, need_root, nic, on_host, run, state
+from not_run import not_run
 from routers.software import layer
 
 from harness.errors import MachineError, RunError

@@ -12,8 +12,7 @@ from runs import Ended, own_topologies, replace_in, run
 
 from harness.judge.model import Attempt, ScenarioResult
 from harness.kb import load_tables
-from harness.topology.model import chain_name
-from harness.words import Answer, End, Method, Role, Verdict
+from harness.words import Answer, End, Method, Role, Verdict, chain_name
 
 DROPPED = "dropped by {node} (unsolicited packet on wan)"
 REJECTED = "ICMP port unreachable from {node} (unsolicited packet on wan)"

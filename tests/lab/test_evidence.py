@@ -37,6 +37,7 @@ def test_what_is_answered_in_process_is_what_the_programs_print() -> None:
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(inside, "_answer", lambda *_: None)
                 real = look(host_of(node, namespace), rules=True)
+            assert quick.listening is not None
             seen.append((node, quick == real, sorted(quick.listening), bool(quick.rules)))
         return seen
 

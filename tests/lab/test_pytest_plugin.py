@@ -208,7 +208,6 @@ def test_it(scenario, invite):
 def test_workers_side_by_side_have_labs_and_folders_of_their_own(
     pytester: pytest.Pytester,
 ) -> None:
-    pytest.importorskip("xdist", reason="not run: pip install pytest-xdist")
     source = """
 @pytest.mark.parametrize("number", range(2))
 @pytest.mark.method("messenger", "file")
@@ -228,7 +227,6 @@ def test_it(scenario, lab, number, record_property):
 def test_where_each_worker_runs_all_tests_their_evidence_is_kept_apart(
     pytester: pytest.Pytester,
 ) -> None:
-    pytest.importorskip("xdist", reason="not run: pip install pytest-xdist")
     source = 'def test_it(scenario): assert scenario("nat", method="file").answer == "no"'
     ended = run_test(pytester, source, "--dist=each", "--tx=2*popen", "--ra-out=evidence")
     ended.assert_outcomes(passed=2)

@@ -234,7 +234,7 @@ def test_only_a_translation_rewrites_and_each_says_what(case: Case) -> None:
 
 def test_tshark_counts_the_syns_of_each_interface_as_we_do(case: Case) -> None:
     if shutil.which("tshark") is None:
-        pytest.fail("tshark is missing: install Debian's package tshark (make setup does)")
+        pytest.fail("tshark is missing: install Debian's package tshark (make setup-tests does)")
     # An ICMP error quotes the SYN, and tshark looks into the quotation too.
     wanted = f"tcp.flags.syn==1 && tcp.flags.ack==0 && tcp.dstport=={PORT} && !icmp"
     command = ["tshark", "-n", "-r", str(case.file), "-Y", wanted, "-T", "fields"]

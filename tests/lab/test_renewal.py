@@ -105,8 +105,9 @@ def processes(namespace: NetNs) -> list[str]:
 
 def listening(lab: Lab, node: str) -> list[str]:
     """Return where a node listens; of a port that the kernel chose, the protocol alone."""
-    sockets = controls.look(lab._host(node), rules=False).listening.elements()
-    split = (socket.split() for socket in sockets)
+    sockets = controls.look(lab._host(node), rules=False).listening
+    assert sockets is not None
+    split = (socket.split() for socket in sockets.elements())
     return sorted(
         protocol if int(port) >= FIRST_EPHEMERAL else f"{protocol} {port}"
         for protocol, port in split

@@ -153,7 +153,10 @@ def test_an_empty_ruleset_is_another_thing_than_one_that_cannot_be_listed() -> N
 
 def test_a_node_that_shows_nothing_is_seen_to_be_nothing() -> None:
     seen = look(shows(), rules=True)
-    assert seen == Seen(forwards="", listening=Counter(), rules=None)
+    assert seen == Seen(forwards="", listening=None, rules=None)
+    assert not only_listening(LISTENERS, seen, "internet", []).passed
+    control = mapping_daemon(shows(), "novice.xp-ics", [])
+    assert (control.passed, control.detail) == (False, f"{SS} failed there")
 
 
 # --- forwarding

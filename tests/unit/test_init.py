@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 from loopback import PATIENCE
+from not_run import not_run
 from tenacity import (
     Retrying,
     retry_if_exception_type,
@@ -139,8 +140,8 @@ def first() -> Iterator[Init]:
     """Run it as the first process of a pid namespace, which ends with it."""
     tried = subprocess.run([*OWN_PIDS, "true"], capture_output=True, text=True, check=False)
     if tried.returncode:
-        pytest.skip(
-            "not run: what a container's first process does to all others; to get it, run as root "
+        not_run(
+            "what a container's first process does to all others; to get it, run as root "
             f"or allow user namespaces ({tried.stderr.strip()})"
         )
     with running(OWN_PIDS) as started:

@@ -13,8 +13,7 @@ from harness.assistance.people import Terms
 from harness.kb import load_tables
 from harness.runner.catalogue import article
 from harness.topology.load import Library
-from harness.topology.model import chain_name
-from harness.words import Method
+from harness.words import Method, chain_name
 
 TERMS = Terms(password="a test")
 

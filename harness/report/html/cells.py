@@ -12,8 +12,7 @@ from harness.judge.verdict import contradicts_prediction
 from harness.report.causes import Cause, cause_of, dial
 from harness.report.html.evidence import NOTHING, Evidence
 from harness.report.wording import plain
-from harness.topology.model import chain_name
-from harness.words import Answer, Method, Verdict
+from harness.words import DIRECT, Answer, Method, Verdict, chain_name
 
 METHODS: Final = {
     Method.MESSENGER: "Windows Messenger",
@@ -54,8 +53,6 @@ STANDINGS: Final = {
 
 UNSAFE: Final = re.compile(r"[^A-Za-z0-9@+,./_-]")
 """What no anchor has in it."""
-
-_DIRECT: Final = "direct"
 
 
 @dataclass(frozen=True)
@@ -98,7 +95,7 @@ class Cell:
         """Who stands behind what, in words."""
         sides = (("Novice", self.novice), ("expert", self.expert))
         return ", ".join(
-            f"{who} direct" if behind == _DIRECT else f"{who} behind {behind}"
+            f"{who} direct" if behind == DIRECT else f"{who} behind {behind}"
             for who, behind in sides
         )
 
@@ -174,7 +171,7 @@ def _cell(result: ScenarioResult, anchor: str, evidence: Evidence) -> Cell:
         documented=result.documented.answer.value if result.documented else "",
         predicted=result.predicted.answer.value if result.predicted else "",
         observed=_observed(result),
-        devices=" ".join(plain(name) for name in (*result.novice, *result.expert)) or _DIRECT,
+        devices=" ".join(plain(name) for name in (*result.novice, *result.expert)) or DIRECT,
         cause=cause_of(result, evidence.topology, evidence.journeys),
     )
 

@@ -10,7 +10,7 @@ from harness.kb import Claim, load_tables, prose_scenarios
 from harness.report import pairs
 from harness.report.html.cells import METHODS, Cell
 from harness.report.wording import plain
-from harness.topology.model import chain_name
+from harness.words import chain_name
 
 
 @dataclass(frozen=True)

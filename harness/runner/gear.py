@@ -20,7 +20,7 @@ from harness.report.progress import Progress
 from harness.runner.environment import host, versions
 from harness.runner.gear_scenarios import facts
 from harness.runner.gear_world import CARD_JOB, Conduct, GearChoice
-from harness.runner.record import without_paths
+from harness.runner.paths import without_paths
 from harness.runner.results_folder import CARDS, ResultsFolder
 from harness.runner.run import Collector, new_id
 from harness.runtime import pool

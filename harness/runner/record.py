@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import re
 import signal
-import sysconfig
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path, PurePosixPath
 
 from harness.judge.model import (
     Control,
     Documented,
-    Observed,
     Predicted,
     ScenarioResult,
     Timing,
@@ -21,19 +15,12 @@ from harness.judge.model import (
 from harness.judge.verdict import judge
 from harness.kb import claim_for, statements_for
 from harness.prediction import Options, predict
-from harness.runner import bundle
-from harness.runner.environment import environment
+from harness.runner.gathered import Gathered
 from harness.runner.results_folder import ResultsFolder
 from harness.runner.scenario import Scenario
 from harness.runtime.meter import CpuMeter
 from harness.runtime.pool import Message
 from harness.words import Answer, Verdict, chain_name
-
-# A traceback has its files in quotes, and Python's errors the paths that they are about.
-# A path of one part alone tells nothing, and is a mere slash in many a line of code.
-_QUOTED_PATH = re.compile(r"""(?<=["'])/[^"'\n/]+/[^"'\n]*(?=["'])""")
-
-_SAME_ANYWHERE = ("/proc", "/sys", "/dev", "/run")
 
 
 @dataclass(frozen=True)
@@ -51,30 +38,19 @@ class Ended:
 
 
 class Record:
-    """Gathers the messages of one scenario (see :func:`harness.runner.scenario.perform`)."""
+    """What came of one scenario: what was gathered of it, and how its lab ended."""
 
     def __init__(self, scenario: Scenario, bundling: CpuMeter) -> None:
         """Begin with nothing; ``bundling`` counts what writing bundles takes."""
         self.scenario = scenario
         self._bundling = bundling
         self.began = False
-        self._lines: list[Message] = []
-        self._files: dict[str, bytes] = {}
-        self._outcome: Message | None = None
-        self._traceback: str | None = None
+        self._gathered = Gathered(scenario)
 
     def take(self, message: Message, content: bytes = b"") -> None:
         """Keep what a message says, and the content that came with it."""
-        if "began" in message:
-            self.began = True
-        elif "file" in message:
-            self._files[message["file"]] = content
-        elif "node" in message:
-            self._lines.append(message)
-        elif "outcome" in message:
-            self._outcome = message["outcome"]
-        elif "failed" in message:
-            self._traceback = without_paths(message["failed"])
+        self.began = self.began or "began" in message
+        self._gathered.take(message, content)
 
     def result(self, folder: ResultsFolder, ended: Ended | None) -> ScenarioResult:
         """Judge the scenario and write its bundle.
@@ -84,11 +60,14 @@ class Record:
         Raises:
             RunError: the bundle cannot be written.
         """
-        scenario = self.scenario
+        scenario, observed, controls = (
+            self.scenario,
+            self._gathered.observed,
+            self._gathered.controls,
+        )
         documented = documented_answer(scenario)
-        observed, controls, error = self._seen(ended)
         if observed is None:
-            verdict, why = Verdict.ERROR, error
+            verdict, why = Verdict.ERROR, self._explain(ended)
         else:
             verdict, why = judge(documented, observed, controls)
         timing = self._timing(ended)
@@ -108,85 +87,37 @@ class Record:
             bundle=folder.bundle(scenario.id),
         )
         with self._bundling:
-            self._write_bundle(folder, result)
+            self._gathered.write(folder, result)
         return result
 
-    def _seen(self, ended: Ended | None) -> tuple[Observed | None, tuple[Control, ...], str]:
-        if self._outcome is None:
-            return None, (), self._explain_end(ended)
-        controls = tuple(Control.model_validate(each) for each in self._outcome["controls"])
-        if self._outcome["observed"] is None:
-            return None, controls, _with_failed(without_paths(self._outcome["error"]), controls)
-        return Observed.model_validate(self._outcome["observed"]), controls, ""
-
-    def _explain_end(self, ended: Ended | None) -> str:
+    def _explain(self, ended: Ended | None) -> str:
+        trouble = self._gathered.trouble
+        if self._gathered.outcome is not None:
+            return _with_failed(str(trouble), self._gathered.controls)
         if not self.began and ended is not None:
             return "its lab ended before its turn: see the scenario before it"
-        last = next((line for line in reversed(self._lines) if "event" in line), None)
+        last = next((line for line in reversed(self._gathered.lines) if "event" in line), None)
         after = f"; the last that was heard: {last['node']} {last['event']}" if last else ""
         if ended is None:
             return f"the sealed world ended before it did{after}"
-        if self._traceback is not None:
-            return f"the harness failed: {self._traceback.strip().splitlines()[-1]}{after}"
+        if trouble is not None:
+            return f"{trouble}{after}"
         if ended.status == -signal.SIGKILL:
             return f"it was killed at its deadline{after}"
         return f"its process ended with status {ended.status}{after}"
 
     def _timing(self, ended: Ended | None) -> Timing | None:
-        if self._outcome is None or ended is None:
+        outcome = self._gathered.outcome
+        if outcome is None or ended is None:
             return None
-        began, ready, over = (self._outcome[key] for key in ("began", "ready", "over"))
+        began, ready, over = (outcome[key] for key in ("began", "ready", "over"))
         return Timing(
             bring_up=round(ready - began, 6),
             scenario=round(over - ready, 6),
             tear_down=round(ended.at - over, 6) if ended.last else 0.0,
             cpu=round(ended.cpu, 6),
-            evidence=round(self._outcome["evidence"], 6),
+            evidence=round(outcome["evidence"], 6),
         )
-
-    def _write_bundle(self, folder: ResultsFolder, result: ScenarioResult) -> None:
-        # What was read off the capture comes last, and belongs where it happened.
-        in_order = sorted(self._lines, key=lambda line: float(line["t"]))
-        lines = "".join(json.dumps(line) + "\n" for line in in_order)
-        seen = {bundle.TRANSCRIPT: lines.encode(), **self._files}
-        if self._traceback is not None:
-            seen[bundle.TRACEBACK] = self._traceback.encode()
-        for name, content in bundle.pack(self.scenario, result, environment(), seen).items():
-            folder.write(f"{result.bundle}/{name}", content)
-
-
-def without_paths(text: str) -> str:
-    """Return a traceback or an error's text without what it tells of the machine's folders.
-
-    This package becomes ``harness/...``, other packages ``<site-packages>/...``, Python itself
-    ``<python>/...``, the rest of a clone ``<clone>/...`` and the home folder ``~``. Of any other
-    file in quotes the name is left. What the kernel or the sealed world has under such a path
-    stays: it is the same on every machine.
-    """
-    text = _QUOTED_PATH.sub(lambda found: _shortened(found[0]), text)
-    for folder, name in _known_folders():
-        text = re.sub(rf"(?<![\w/]){re.escape(folder)}(?![\w-])", name, text)
-    return text
-
-
-def _shortened(path: str) -> str:
-    if any(PurePosixPath(path).is_relative_to(folder) for folder in _SAME_ANYWHERE):
-        return path
-    for folder, name in _known_folders():
-        if PurePosixPath(path).is_relative_to(folder):
-            return f"{name}{path.removeprefix(folder)}"
-    return f"<elsewhere>/{PurePosixPath(path).name}"
-
-
-@cache
-def _known_folders() -> tuple[tuple[str, str], ...]:
-    """Return folders and what they are called in a bundle, the inner ones first."""
-    python, package = sysconfig.get_paths(), Path(__file__).parents[1]
-    names = {str(Path.home()): "~", str(package.parent): "<clone>", str(package): "harness"}
-    names |= {python[key]: "<python>" for key in ("stdlib", "platstdlib")}
-    names |= {python[key]: "<site-packages>" for key in ("purelib", "platlib")}
-    known = (each for each in names.items() if each[0] != "/")
-    return tuple(sorted(known, key=lambda each: len(each[0]), reverse=True))
 
 
 def documented_answer(scenario: Scenario) -> Documented | None:

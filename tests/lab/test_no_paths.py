@@ -28,7 +28,7 @@ from harness.plugin.heard import Heard
 from harness.report.progress import PlainProgress
 from harness.runner import run as runner
 from harness.runner.catalogue import of_topology
-from harness.runner.record import without_paths
+from harness.runner.paths import without_paths
 from harness.runner.results_folder import ResultsFolder
 from harness.words import Method, Verdict
 

@@ -137,13 +137,15 @@ class _Flight:
         """
         if self._refused:
             return True
+        # Whatever was seen: a socket that has its answer is not news again.
+        heard = self._heard()
         syn = _syn_of(self.probe, sightings)
         if syn is None:
             return False
         end = ending(sightings, syn.sequence)
         answer = _answer_to(syn, sightings)
         seen = None if answer is None else Endpoint(answer.destination, answer.destination_port)
-        answered = seen is not None and self._heard()
+        answered = seen is not None and heard
         self.found = Found(end, answered, Endpoint(syn.source, syn.source_port), seen)
         return bool(end.node) if seen is None else answered
 

@@ -6,7 +6,7 @@ import asyncio
 import time
 from pathlib import Path
 
-from deeds import Deed, also, rules
+from deeds import Deed, also, listens, rules
 from probing import in_one_lab, library, probe
 from pyroute2 import IPRoute
 
@@ -83,3 +83,13 @@ def test_a_rule_ends_the_wait_for_an_answer() -> None:
 
     found = in_one_lab(work, library().from_chains(("nat",), ()))
     assert found == ["dropped by novice.nat (unsolicited packet on wan)", False, True]
+
+
+def test_an_answer_that_no_kernel_tells_of_is_waited_for_at_rest() -> None:
+    def work(lab: Lab) -> float:
+        also(rules(SERVICES, "flush ruleset"), listens(SERVICES, 7001))(lab)
+        began = time.process_time()
+        sent(lab, Probe("novice", FIRST_PORT, Endpoint(lab.plan.services, 7001)))
+        return time.process_time() - began
+
+    assert in_one_lab(work, library().from_chains(("nat",), ())) < DEADLINE / 4

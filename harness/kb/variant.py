@@ -36,6 +36,13 @@ class Variant(BaseModel):
         options += [name for name, role in _PROXY_CLIENT.items() if role in self.proxy_client]
         return f"@{','.join(options)}" if options else ""
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Each option in words."""
+        port = f"the expert listening on {self.expert_port}"
+        clients = [f"the {role}'s computer a client of its proxy" for role in self.proxy_client]
+        return (*([port] if self.expert_port else []), *clients)
+
     @classmethod
     def read(cls, suffix: str) -> Variant:
         """Return the variant that a scenario's id ends with.

@@ -12,7 +12,7 @@ from typing import Final
 from harness.judge.model import Attempt, ScenarioResult, Winner
 from harness.judge.trace import SYN, Trace
 from harness.report.wording import endpoint, plain
-from harness.topology.model import Device, Site, Topology
+from harness.topology.model import Device, Topology
 from harness.topology.plan import box_nodes
 from harness.words import Answer, End, Role, Verdict
 
@@ -65,7 +65,7 @@ def cause_of(result: ScenarioResult, topology: Topology | None, journeys: Journe
     if attempt is None:
         return Cause(plain(result.why))
     if attempt.end is not End.CONNECTED:
-        return _ended(attempt)
+        return _ended(attempt, topology)
     trace = next((trace for made, trace in journeys if _to(made) == _to(attempt)), None)
     if trace is None or topology is None:
         node = plain(attempt.ended_at)
@@ -114,8 +114,8 @@ def is_private(attempt: Attempt) -> bool:
     return any(address in network for network in _PRIVATE)
 
 
-def _ended(attempt: Attempt) -> Cause:
-    """Say in the kernel's words who ended a dial."""
+def _ended(attempt: Attempt, topology: Topology | None) -> Cause:
+    """Say in the kernel's words who ended a dial, and why its gateway let nothing in."""
     node, how = plain(attempt.ended_at), plain(attempt.how)
     if not node:
         return Cause("ended nobody knows where", rest=f": {how}", attempt=attempt)
@@ -124,14 +124,18 @@ def _ended(attempt: Attempt) -> Cause:
     named = re.search(rf"(?<=\S ){re.escape(node)}(?![\w-]|\.\w)", how)
     if named is None:
         return Cause("ended at", node, f": {how}", attempt, at)
-    return Cause(how[: named.start() - 1], node, how[named.end() :], attempt, at)
+    rest = how[named.end() :]
+    device = None if topology is None else _boxes_of_dialled(attempt, topology).get(node)
+    if device is not None and device.nat is not None and device.firewall is None:
+        rest += ", where no port was mapped" if device.maps_ports else ", which maps no port"
+    return Cause(how[: named.start() - 1], node, rest, attempt, at)
 
 
 def _let_in(attempt: Attempt, trace: Trace, topology: Topology) -> Cause:
     """Say which devices before the person dialled let the SYN in, and by what."""
-    target = Role.NOVICE if attempt.dialler is Role.EXPERT else Role.EXPERT
-    site: Site = getattr(topology, target.value)
-    boxes = dict(box_nodes(target, site))
+    target = _dialled(attempt)
+    site = topology.sites[target]
+    boxes = _boxes_of_dialled(attempt, topology)
     passed = [node for node in trace.nodes if node in boxes]
     changed = {node: ends for node, ends in _redirected(trace).items() if node in boxes}
     helpers = list(changed) or passed
@@ -146,6 +150,16 @@ def _let_in(attempt: Attempt, trace: Trace, topology: Topology) -> Cause:
         proxy = trace.nodes[0]
         return Cause("dialled by", plain(proxy), f", to the {target}", attempt, (proxy,))
     return Cause("connected at", target.value, ", before which nothing stands", attempt, (target,))
+
+
+def _dialled(attempt: Attempt) -> Role:
+    return Role.NOVICE if attempt.dialler is Role.EXPERT else Role.EXPERT
+
+
+def _boxes_of_dialled(attempt: Attempt, topology: Topology) -> Mapping[str, Device]:
+    """Return the devices before the person dialled, by node."""
+    target = _dialled(attempt)
+    return dict(box_nodes(target, topology.sites[target]))
 
 
 def _redirected(trace: Trace) -> Mapping[str, tuple[str, str]]:

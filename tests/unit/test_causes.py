@@ -61,6 +61,23 @@ def test_a_no_is_told_in_the_kernel_s_words_with_the_node_that_ended_it(
     assert cause.at == ((ended_at,) if ended_at else ())
 
 
+@pytest.mark.parametrize(
+    ("device", "why"),
+    [
+        ("nat", ", which maps no port"),
+        ("upnp-nat", ", where no port was mapped"),
+        ("firewall", ""),
+    ],
+)
+def test_a_no_at_the_dialled_person_s_gateway_says_what_of_its_ports(device: str, why: str) -> None:
+    node = f"novice.{device}"
+    result = no(node, f"dropped by {node} (unsolicited)")
+    before = LIBRARY.from_chains((device,), ())
+    assert words(cause_of(result, before, ())) == f"dropped by <{node}> (unsolicited){why}"
+    elsewhere = LIBRARY.from_chains((), (device,))
+    assert words(cause_of(result, elsewhere, ())) == f"dropped by <{node}> (unsolicited)"
+
+
 def test_what_proves_nothing_was_decided_by_no_dial() -> None:
     broken = scenario("file", "nat", "direct", observed("no"), controls=(control(passed=False),))
     for result, said in (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from io import StringIO
 from pathlib import Path
@@ -153,9 +154,34 @@ def test_a_dial_to_a_private_address_is_said_to_be_bound_to_fail() -> None:
     private = attempt(address="192.168.1.2", ended_at="internet", how="no route")
     seen = observed("no", private, attempt(ended_at="novice.upnp-nat"))
     text = words(told(scenario("file", "upnp-nat", "direct", seen)))
-    said = "expected to fail: dials to private addresses of the ticket (192.168.1.2)"
+    said = "in vain, as expected: dials to private addresses (192.168.1.2)"
     assert said in text
     assert "beside it" not in text
+
+
+@pytest.mark.parametrize(
+    ("suffix", "options"),
+    [
+        ("", ""),
+        ("@expert-port-3389", ", the expert listening on 3389"),
+        ("@expert-proxy-client", ", the expert's computer a client of its proxy"),
+        ("@by-hand", ", by-hand"),
+    ],
+)
+def test_a_scenario_s_title_says_what_the_two_do_otherwise(suffix: str, options: str) -> None:
+    plain = scenario("file", "direct", "nat", observed("yes"))
+    page = told(plain.model_copy(update={"id": f"{plain.id}{suffix}"}))
+    titles = re.findall('class="panel.*?aria-label="(.*?)"', page)
+    assert [unescape(title) for title in titles] == [
+        f"Novice direct, expert behind nat, by file{options}"
+    ]
+
+
+def test_statements_of_one_sentence_are_told_apart() -> None:
+    places = re.findall(r"<b>(Sentence [^<]*):</b>", told(*article()))
+    assert "Sentence 2, part 1" in places
+    assert "Sentence 2, part 2" in places
+    assert "Sentence 1" in places
 
 
 def test_of_a_yes_the_dials_that_failed_beside_it_are_not_told() -> None:

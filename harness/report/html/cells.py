@@ -9,6 +9,7 @@ from typing import Final
 
 from harness.judge.model import ScenarioResult
 from harness.judge.verdict import contradicts_prediction
+from harness.kb import Variant
 from harness.report.causes import Cause, cause_of, dial
 from harness.report.html.evidence import NOTHING, Evidence
 from harness.report.wording import plain
@@ -102,7 +103,16 @@ class Cell:
     @property
     def title(self) -> str:
         """Who stands behind what, and how the invitation travelled."""
-        return f"{self.pair}, by {self.method}"
+        return ", ".join((self.pair, f"by {self.method}", *self.options))
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """What the two do otherwise than by default, in words."""
+        _, at, suffix = self.result.id.rpartition("@")
+        try:
+            return Variant.read(at + suffix).words if at else ()
+        except ValueError:
+            return (plain(suffix),)
 
     @property
     def dialled(self) -> str:

@@ -95,7 +95,7 @@ def _bound_to_fail(others: Iterable[Attempt]) -> str:
     addresses = dict.fromkeys(plain(each.address) for each in others)
     if not addresses:
         return ""
-    return f"expected to fail: dials to private addresses of the ticket ({', '.join(addresses)})"
+    return f"in vain, as expected: dials to private addresses ({', '.join(addresses)})"
 
 
 def _beside(others: Iterable[Attempt]) -> Iterator[str]:

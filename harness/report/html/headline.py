@@ -95,10 +95,10 @@ def _scenarios(scenarios: Sequence[ScenarioResult]) -> str:
         agreeing = summarize(members).agrees
         if members:
             parts.append(f"{agreeing} of {_many(len(members), 'scenario')} agree {where}")
+    words = ", ".join(parts)
     open_ = summarize(scenarios).undocumented
-    if open_:
-        parts.append(f"{open_} more it answers neither yes nor no" if parts else "")
-    words = ", ".join(filter(None, parts))
+    if words and open_:
+        words += f"; of {open_} more it says neither yes nor no"
     return f"{words[:1].upper()}{words[1:]}." if words else ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
@@ -10,7 +11,7 @@ from typing import Final
 from harness.judge.model import ScenarioResult
 from harness.kb import Bound, load_contradictions, load_gaps, load_prose, source_of
 from harness.report import sights
-from harness.report.html.cells import STANDINGS, Cell
+from harness.report.html.cells import Cell
 from harness.report.sights import Became
 from harness.words import Verdict
 
@@ -82,11 +83,10 @@ class Section:
 class Clash:
     """Where prose and tables contradict each other; ``sights`` are the scenarios that show it.
 
-    ``title`` says where both stand. ``worst`` is the standing of the worst of the scenarios.
+    ``title`` says where both stand.
     """
 
     title: str
-    worst: str
     prose: str
     table: str
     reading: str
@@ -105,11 +105,16 @@ class Run:
         """Yield the sections in the article's order, with the statements that the run tests."""
         tested = (each for each in load_prose() if self._touches(each.scenarios))
         for section, members in groupby(tested, key=lambda each: each.section):
-            told = []
-            for each in members:
+            told, stood = [], Counter[int]()
+            every = list(members)
+            in_parts = Counter(each.sentence for each in every)
+            for each in every:
                 of_it = each.scenarios
                 word = sights.became(of_it, self._results)
+                stood[each.sentence] += 1
                 place = f"Sentence {each.sentence}"
+                if in_parts[each.sentence] > 1:
+                    place += f", part {stood[each.sentence]}"
                 about = (_ANCHOR + each.id, section, place, each.statement)
                 told.append(Told(*about, each.answer, each.hedge, word, self._cases(of_it)))
             yield Section(section, tuple(told))
@@ -131,10 +136,8 @@ class Run:
             seen = [
                 self._sight(sights.Sight(name, self._results.get(name))) for name in each.scenarios
             ]
-            run = {sight.standing for sight in seen if sight.cell is not None}
             yield Clash(
                 f"{source_of(each.prose)}, against {source_of(each.table)}",
-                next(standing for standing in STANDINGS if standing in run),
                 *each.says,
                 each.reading,
                 tuple(seen),

@@ -34,6 +34,8 @@ _LEFT = 84
 _GAP = 132
 _NOTES = 24
 _NOTE_LETTERS = 28
+# Of a line above or below the ladder: what a phone shows without being moved sideways.
+_WORDS = 50
 _MARGIN = 16
 _HEAD = 7
 _CROSS = 7
@@ -46,7 +48,7 @@ LADDER_STYLE: Final = """
 .ra-ladder .middle{text-anchor:middle}
 .ra-ladder .last{text-anchor:end}
 .ra-ladder .strong{font-weight:bold}
-.ra-ladder .dim{opacity:.7}
+.ra-ladder .dim{opacity:.85}
 .ra-ladder path{stroke:currentColor;fill:none;stroke-width:1.5}
 .ra-ladder .life{stroke-width:1;opacity:.4}
 .ra-ladder path.head{stroke:none;fill:currentColor}
@@ -96,7 +98,9 @@ class _Drawing:
         self._hops = hops(trace)
         self._x = {node: _LEFT + at * _GAP for at, node in enumerate(trace.nodes)}
         self._right = _LEFT + (len(trace.nodes) - 1) * _GAP
-        self._width = max(self._right + _NOTES + _NOTE_LETTERS * _LETTER, 640)
+        self._width = max(
+            self._right + _NOTES + _NOTE_LETTERS * _LETTER, 2 * _MARGIN + _WORDS * _LETTER
+        )
         self._at = _MARGIN
         self._parts: list[str] = []
 
@@ -104,13 +108,14 @@ class _Drawing:
         """Return the element; ``background`` are elements below everything else."""
         attempt, trace = self._attempt, self._trace
         heading = title(trace, attempt) + (" (ms since its SYN)" if self._hops else "")
-        self._line(_MARGIN, heading, "strong")
+        for line in wrap(heading, _WORDS):
+            self._line(_MARGIN, line, "strong")
         if self._hops:
             self._ladder()
         else:
             self._line(_MARGIN, NOT_SEEN, "dim")
         style = "good" if attempt.end is End.CONNECTED else "bad"
-        for line in wrap(end(attempt), (self._width - 2 * _MARGIN) // _LETTER):
+        for line in wrap(end(attempt), _WORDS):
             self._line(_MARGIN, line, style)
         size = f"{self._width} {self._at + _MARGIN // 2}"
         width, height = size.split()

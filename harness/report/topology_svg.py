@@ -17,25 +17,28 @@ from harness.topology.model import Topology
 from harness.topology.plan import INTERNET, SERVICES, Kind, LabPlan, NodePlan, box_nodes, plan
 from harness.words import Answer, End, Role
 
-# Pixels; a letter of the monospaced 12 px typeface is at most 7.5 wide.
-_WIDTH: Final = 184
-_LETTERS: Final = 22
-_GAP: Final = 36
-_LINE: Final = 17
-_PAD: Final = 12
-_MARGIN: Final = 16
+# Pixels; a letter of the monospaced 13 px typeface is at most 7.9 wide. The boxes are narrow, so
+# that a chain of five is still legible on a sheet of paper, and two of them are seen on a phone.
+_WIDTH: Final = 168
+_LETTERS: Final = 19
+_TITLE: Final = 16
+_GAP: Final = 20
+_DROP: Final = 32
+_LINE: Final = 18
+_PAD: Final = 9
+_MARGIN: Final = 12
 _TOP: Final = 46
 
 # What has a title of its own; the other nodes are named by their role.
 _BOXES: Final = (Kind.DEVICE, Kind.GEAR)
 
 TOPOLOGY_STYLE: Final = """
-.ra-topology{font:12px ui-monospace,Menlo,Consolas,"DejaVu Sans Mono",monospace}
+.ra-topology{font:13px ui-monospace,Menlo,Consolas,"DejaVu Sans Mono",monospace}
 .ra-topology text{fill:currentColor;white-space:pre}
 .ra-topology .title{font-weight:bold;font-family:system-ui,sans-serif;font-size:13px}
-.ra-topology .soft,.ra-topology .aside{opacity:.75}
+.ra-topology .soft,.ra-topology .aside{color:inherit;opacity:.85}
 .ra-topology rect{fill:none;stroke:currentColor;stroke-width:1.25}
-.ra-topology .site{stroke-dasharray:4 4;opacity:.45}
+.ra-topology .site{stroke-dasharray:4 4;opacity:.6}
 .ra-topology path{stroke:currentColor;stroke-width:1.5;fill:none}
 .ra-topology .good{color:#1a7f37}
 .ra-topology .bad{color:#cf222e}
@@ -153,7 +156,7 @@ class _Drawing:
         """Draw a node below what is already there in its column's row."""
         node = self._lab.node(name)
         above = _TOP + height
-        top = above + _GAP
+        top = above + _DROP
         x = self._left(at) + _WIDTH // 2
         self._parts.append(f'<path d="M{x} {above}V{top}"/>')
         self._node(node, at, top, self._height(node))
@@ -173,7 +176,7 @@ class _Drawing:
 
 def _title(node: NodePlan) -> list[str]:
     if node.kind in _BOXES and node.device is not None:
-        return wrap(plain(node.device.title), _LETTERS) or [plain(node.device.name)]
+        return wrap(plain(node.device.title), _TITLE) or [plain(node.device.name)]
     return [node.name.rpartition(".")[2].capitalize()]
 
 
@@ -184,7 +187,7 @@ def _details(node: NodePlan) -> list[str]:
         lines += wrap(f"with {plain(node.device.title)}", _LETTERS)
     for interface in node.stack.interfaces:
         name = "" if node.kind is Kind.INTERNET else f"{interface.name} "
-        lines.append(f"{name}{interface.address}")
+        lines += wrap(f"{name}{interface.address}", _LETTERS)
     return lines
 
 

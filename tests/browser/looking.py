@@ -86,3 +86,23 @@ def colour(browser: Browser, selector: str, name: str) -> str:
     """Return a colour of an element as the browser has it."""
     script = "return getComputedStyle(document.querySelector(arguments[0]))[arguments[1]]"
     return str(browser.execute_script(script, selector, name))
+
+
+def lettering(browser: Browser, selector: str) -> float:
+    """Return how large the letters of a drawing's first such text are on the screen, in pixels."""
+    script = """
+        const text = document.querySelector(arguments[0]);
+        return parseFloat(getComputedStyle(text).fontSize) * text.getScreenCTM().a;
+    """
+    return float(browser.execute_script(script, selector))
+
+
+def reach(browser: Browser, selector: str) -> tuple[float, float]:
+    """Return how far left and right the elements reach on the screen, in pixels."""
+    script = """
+        const boxes = [...document.querySelectorAll(arguments[0])].map(
+            (each) => each.getBoundingClientRect());
+        return [Math.min(...boxes.map((b) => b.left)), Math.max(...boxes.map((b) => b.right))];
+    """
+    left, right = browser.execute_script(script, selector)
+    return float(left), float(right)

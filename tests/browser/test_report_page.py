@@ -6,10 +6,24 @@ from pathlib import Path
 
 import pytest
 from factories import article, attempt, observed, results, scenario
-from looking import DESK, PHONE, Browser, colour, cut, screen, serious, sheet, shown, width
+from looking import (
+    DESK,
+    PHONE,
+    Browser,
+    colour,
+    cut,
+    lettering,
+    reach,
+    screen,
+    serious,
+    sheet,
+    shown,
+    width,
+)
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.select import Select
+from selenium.webdriver.support.wait import WebDriverWait
 from wires import DROPPED, TIMED_OUT, traced
 
 from harness.report.html import Evidence, write_report
@@ -185,6 +199,88 @@ def test_on_a_phone_nothing_but_tables_is_wider_than_the_screen(
         opened.get(address)
         with screen(opened, PHONE):
             assert width(opened) <= PHONE[0]
+
+
+def test_on_a_phone_the_article_s_tables_are_seen_whole(opened: Browser) -> None:
+    with screen(opened, PHONE):
+        assert shown(opened, "table.article") == 2
+        left, right = reach(opened, "table.article :is(td, .seen)")
+        assert 0 <= left < right <= PHONE[0]
+
+
+def test_on_a_phone_the_first_screen_has_what_differs(opened: Browser) -> None:
+    with screen(opened, PHONE):
+        name = opened.find_element(By.CSS_SELECTOR, ".findings .answers")
+        assert name.rect["y"] + name.rect["height"] < PHONE[1]
+
+
+def test_on_a_phone_a_ladder_s_words_are_seen_and_a_hint_that_it_goes_on(opened: Browser) -> None:
+    with screen(opened, PHONE):
+        open_differing(opened)
+        WebDriverWait(opened, 10).until(lambda page: shown(page, ".panel .more:has(.ra-ladder)"))
+        assert lettering(opened, ".panel .ra-ladder text") >= 10
+        assert reach(opened, ".panel .ra-ladder text.bad")[1] <= PHONE[0]
+        assert reach(opened, ".panel .ra-ladder > text:first-of-type")[1] <= PHONE[0]
+
+
+def test_on_a_phone_the_box_that_decided_is_in_sight(browser: Browser, tmp_path: Path) -> None:
+    failed = scenario("file", "direct", "nat", observed("no", attempt(ended_at="expert.nat")))
+    topology = Library(PROJECT / "topologies").from_chains((), ("nat",))
+    write_report(results(failed), {failed.id: Evidence(topology=topology)}, tmp_path / "far.html")
+    with screen(browser, PHONE):
+        browser.get("about:blank")
+        browser.get(f"{(tmp_path / 'far.html').as_uri()}#{failed.id}")
+        WebDriverWait(browser, 10).until(lambda page: shown(page, ".panel .more .ra-topology"))
+        left, right = reach(browser, ".panel .ra-topology rect.bad")
+        assert 0 <= left < right <= PHONE[0]
+        assert lettering(browser, ".panel .ra-topology text.soft") >= 11
+
+
+def test_a_topology_s_addresses_are_as_dark_as_the_text_and_legible(opened: Browser) -> None:
+    open_differing(opened)
+    assert lettering(opened, ".panel .ra-topology text.soft") >= 12
+    assert colour(opened, ".panel .ra-topology text.soft", "fill") == colour(
+        opened, ".panel", "color"
+    )
+    with sheet(opened):
+        assert lettering(opened, ".panel:target .ra-topology text.soft") >= 9.5
+
+
+def test_a_drawing_that_is_seen_whole_has_no_hint(opened: Browser) -> None:
+    open_differing(opened)
+    assert shown(opened, ".panel .ra-topology") == 1
+    assert shown(opened, ".more") == 0
+
+
+def test_a_link_to_a_cause_leaves_its_heading_below_the_filters(opened: Browser) -> None:
+    opened.find_element(By.CSS_SELECTOR, 'header .lead a[href="#cause-1"]').click()
+    scrolled = opened.execute_script("return scrollY")
+    heading = opened.find_element(By.ID, "findings").rect["y"] - scrolled
+    filters = opened.find_element(By.ID, "filters").rect
+    assert heading >= filters["y"] - scrolled + filters["height"]
+    assert heading < DESK[1] / 2
+
+
+def test_the_longest_name_of_a_finding_is_on_one_line_on_a_desk(opened: Browser) -> None:
+    name = "Novice behind nat, expert behind nat, by Windows Messenger"
+    link = opened.find_element(By.CSS_SELECTOR, ".findings a.name")
+    one_line = link.rect["height"]
+    opened.execute_script("arguments[0].textContent = arguments[1]", link, name)
+    assert link.rect["height"] == one_line
+
+
+def test_a_print_tears_no_heading_from_what_it_is_of(opened: Browser) -> None:
+    with sheet(opened):
+        for whole in ("#page h3", "#page h2 + p", ".panel.printed .wide", ".panel.printed pre"):
+            assert colour(opened, whole, "breakInside") == "avoid"
+        for leading in ("#page h2", "#page h3", "#page h2 + p"):
+            assert colour(opened, leading, "breakAfter") == "avoid"
+
+
+def test_a_print_has_no_sign_of_what_a_click_would_open(opened: Browser) -> None:
+    assert colour(opened, ".panel summary", "listStyleType") == "disclosure-closed"
+    with sheet(opened):
+        assert colour(opened, ".panel summary", "listStyleType") == "none"
 
 
 @pytest.mark.parametrize("details", [False, True])

@@ -1,5 +1,6 @@
 "use strict";
-// Without this script the page reads the same: it adds the filters, and the keyboard to the panels.
+// Without this script the page reads the same: it adds the filters, the keyboard to the panels, and
+// to what is wider than the screen a word that it is.
 const page = document.getElementById("page");
 const form = document.getElementById("filters");
 const tagged = [...document.querySelectorAll("#page [data-standing]")];
@@ -22,6 +23,24 @@ function filter() {
 function panel(hash) {
   const found = document.getElementById(decodeURIComponent(hash.slice(1)));
   return found && found.classList.contains("panel") ? found : null;
+}
+
+// A hint says that a drawing or table goes on; of a topology the box that decided is moved in sight.
+function hint(wide) {
+  const hidden = wide.scrollWidth - wide.clientWidth;
+  wide.classList.toggle("more", hidden > 1);
+  wide.classList.toggle("end", hidden > 1 && wide.scrollLeft >= hidden - 1);
+}
+
+function center(wide) {
+  const decided = wide.querySelector("rect.bad, rect.good");
+  if (decided) {
+    const box = decided.getBoundingClientRect();
+    const frame = wide.getBoundingClientRect();
+    if (box.right > frame.right) {
+      wide.scrollLeft += box.left - frame.left - (frame.width - box.width) / 2;
+    }
+  }
 }
 
 function show() {
@@ -52,6 +71,21 @@ document.addEventListener("keydown", (event) => {
 form.addEventListener("change", filter);
 form.addEventListener("submit", (event) => event.preventDefault());
 window.addEventListener("hashchange", show);
+document.addEventListener(
+  "scroll",
+  ({ target }) => target.classList?.contains("wide") && hint(target),
+  { capture: true, passive: true },
+);
 form.hidden = rows.length === 0;
+// In a frame of its own: a hint changes the size that is observed.
+const sized = new ResizeObserver((seen) =>
+  requestAnimationFrame(() => {
+    for (const { target } of seen) {
+      center(target);
+      hint(target);
+    }
+  }),
+);
+document.querySelectorAll(".wide").forEach((each) => sized.observe(each));
 filter();
 show();

@@ -60,19 +60,41 @@ def _descendants(pid: int) -> set[int]:
     return found - {pid}
 
 
-def _world_of(pid: int) -> set[str]:
+class World(dict[str, int]):
+    """Namespaces by name, each held open: so the kernel gives its number to no other meanwhile."""
+
+    def hold(self, pid: int, kind: str) -> None:
+        """Add a namespace of a process, unless that has ended."""
+        with contextlib.suppress(OSError):
+            opened = os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)
+            name = f"{kind}:[{os.fstat(opened).st_ino}]"
+            if name in self:
+                os.close(opened)
+            else:
+                self[name] = opened
+
+    def __del__(self) -> None:
+        """Let go of them."""
+        for opened in self.values():
+            os.close(opened)
+
+
+def _world_of(pid: int) -> World:
     """The pid and network namespaces of a process's descendants that are not our own."""
-    own = {_link(os.getpid(), name) for name in ("ns/pid", "ns/net")}
-    links = {_link(each, name) for each in _descendants(pid) for name in ("ns/pid", "ns/net")}
-    return {link for link in links - own if link is not None}
+    world = World()
+    for each in _descendants(pid):
+        for kind in ("pid", "net"):
+            if _link(each, f"ns/{kind}") != _link(os.getpid(), f"ns/{kind}"):
+                world.hold(each, kind)
+    return world
 
 
-def _in_namespaces(namespaces: set[str]) -> set[int]:
+def _in_namespaces(world: World) -> set[int]:
     """The living processes in these namespaces; a zombie holds nothing, it waits for init."""
     return {
         pid
         for pid in _pids()
-        if {_link(pid, name) for name in ("ns/pid", "ns/net")} & namespaces
+        if {_link(pid, name) for name in ("ns/pid", "ns/net")} & world.keys()
         and _state_and_parent(pid)[0] not in ("Z", "X", "gone")
     }
 
@@ -135,7 +157,7 @@ def test_sigkill_ends_a_run_that_hangs(tmp_path: Path) -> None:
     _kill_and_see_all_gone(process, _world_of(process.pid))
 
 
-def _kill_and_see_all_gone(process: subprocess.Popen[str], world: set[str]) -> None:
+def _kill_and_see_all_gone(process: subprocess.Popen[str], world: World) -> None:
     process.kill()
     process.wait()
     _until("the world is gone", lambda: not _in_namespaces(world), SOON)

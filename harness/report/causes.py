@@ -126,8 +126,8 @@ def _ended(attempt: Attempt, topology: Topology | None) -> Cause:
         return Cause("ended at", node, f": {how}", attempt, at)
     rest = how[named.end() :]
     device = None if topology is None else _boxes_of_dialled(attempt, topology).get(node)
-    if device is not None and device.nat is not None and device.firewall is None:
-        rest += ", where no port was mapped" if device.maps_ports else ", which maps no port"
+    if device is not None and _is_closed(device):
+        rest += ", which maps no port"
     return Cause(how[: named.start() - 1], node, rest, attempt, at)
 
 
@@ -150,6 +150,13 @@ def _let_in(attempt: Attempt, trace: Trace, topology: Topology) -> Cause:
         proxy = trace.nodes[0]
         return Cause("dialled by", plain(proxy), f", to the {target}", attempt, (proxy,))
     return Cause("connected at", target.value, ", before which nothing stands", attempt, (target,))
+
+
+def _is_closed(device: Device) -> bool:
+    """Say whether it is a NAT of ours that by its definition lets nothing in by itself."""
+    if device.nat is None or device.gear is not None or device.firewall is not None:
+        return False
+    return not device.maps_ports and not device.nat.forward
 
 
 def _dialled(attempt: Attempt) -> Role:

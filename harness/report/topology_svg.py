@@ -112,7 +112,7 @@ class _Drawing:
         )
 
     def _site(self, role: Role) -> list[str]:
-        boxes = box_nodes(role, getattr(self._lab.topology, role.value))
+        boxes = box_nodes(role, self._lab.topology.sites[role])
         return [role.value, *(name for name, _ in boxes)]
 
     def _neighbours(self, role: Role) -> list[str]:

@@ -16,7 +16,7 @@ from harness.runtime.pool import Message
 class Gathered:
     """Gathers the messages of one scenario (see :func:`harness.runner.scenario.perform`).
 
-    ``outcome`` is None until it has been told; ``traceback`` where the harness failed.
+    ``lines`` are the transcript's, as they came; ``outcome`` is None until it has been told.
     """
 
     def __init__(self, scenario: Scenario) -> None:

@@ -60,11 +60,8 @@ class Record:
         Raises:
             RunError: the bundle cannot be written.
         """
-        scenario, observed, controls = (
-            self.scenario,
-            self._gathered.observed,
-            self._gathered.controls,
-        )
+        scenario = self.scenario
+        observed, controls = self._gathered.observed, self._gathered.controls
         documented = documented_answer(scenario)
         if observed is None:
             verdict, why = Verdict.ERROR, self._explain(ended)

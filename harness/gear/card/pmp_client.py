@@ -22,7 +22,6 @@ LIFETIME: Final = 3600
 """Seconds that a mapping is asked for."""
 
 NAT_PMP_VERSION: Final = 0
-PCP_VERSION: Final = 2
 
 _LEAST_PATIENCE = 1.75
 """Seconds that an answer is waited for at the least: three requests (RFC 6886 3.1)."""
@@ -200,11 +199,11 @@ def with_pcp(body: Callable[[Pcp], Awaitable[Finding]]) -> Callable[[Attempt], A
     @wraps(body)
     async def made(attempt: Attempt) -> Finding:
         own = attempt.rig.lan.address
-        request = _ANNOUNCE.pack(PCP_VERSION, 0, 0, 0, 0xFF, 0xFF, own.packed)
+        request = _ANNOUNCE.pack(pcp.VERSION, 0, 0, 0, 0xFF, 0xFF, own.packed)
         answer = await _first_answer(attempt, request, "ANNOUNCE")
         if answer is None:
             raise NotOffered("no PCP: nothing answers on UDP port 5351")
-        if answer[:1] != bytes([PCP_VERSION]):
+        if answer[:1] != bytes([pcp.VERSION]):
             raise NotOffered(f"no PCP: what answers speaks version {answer[:1].hex()}")
         try:
             return await body(Pcp(attempt))

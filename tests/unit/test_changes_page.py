@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from card_runs import card, check, gear, router, twelve
 from factories import attempt, observed, predicted, results, scenario
-from test_html_report import HOSTILE, Reader, words
+from html_pages import HOSTILE, Reader, words
 
 from harness.errors import OutputError
 from harness.judge.card import Level, Outcome

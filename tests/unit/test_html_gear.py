@@ -6,7 +6,7 @@ import re
 
 import pytest
 from card_runs import OF_EACH_KIND, card, check, gear, router, seen, twelve
-from test_html_report import HOSTILE, Reader, words
+from html_pages import HOSTILE, Reader, words
 
 from harness.judge.card import Card, CheckResult, Outcome
 from harness.judge.model import Results
